@@ -1,0 +1,78 @@
+"""The registry of codes: a number is given once and never used again for something else.
+
+01xx syntax, 02xx names, 03xx types and units, 04xx structure, 05xx proof (059x unproven), 06xx
+back end, 07xx clang, 08xx kernel verifier, load and virtual machine, 09xx run time and rollback,
+10xx repository, 11xx synthesis, 12xx profile and workload. `E` is an error, `W` a warning (a
+lint), `N` a note.
+
+To add one: a line here, a page `docs/errors/CODE.md` with a bad and a good example, and a case in
+`tests/ui`; `tests/diagnostics/test_registry.py` wants all three.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class CodeInfo:
+    """What is known of a code without running anything."""
+
+    code: str
+    title: str
+
+    @property
+    def severity(self) -> str:
+        return {"E": "error", "W": "warning", "N": "note"}[self.code[0]]
+
+    @property
+    def needs_policy(self) -> bool:
+        """Whether a policy text alone provokes it, so that its page can show a bad example."""
+        return self.code[1:3] in ("01", "02", "03", "04", "05", "06") and (
+            self.code not in _NOT_FROM_TEXT
+        )
+
+
+_TITLES = {
+    # -- 01xx syntax ---------------------------------------------------------------------------
+    "E0101": "the source is not valid UTF-8",
+    "E0102": "a control character in the source",
+    "E0103": "the source is too large",
+    "E0104": "a line that no statement begins with",
+    "E0105": "unexpected text in a statement",
+    "E0106": "nested too deeply",
+    "E0107": "a block or string that is never closed",
+    "E0108": "a number out of range or without its unit",
+    "E0109": "a name that is not allowed",
+    "E0110": "a character that no policy contains",
+    # -- 02xx names ----------------------------------------------------------------------------
+    "E0201": "an undeclared name",
+    "E0202": "a name declared twice",
+    "E0203": "an undeclared queue",
+    "E0204": "an undeclared class",
+    "E0205": "a fact used where it has no value",
+    "W0206": "a declaration that is never used",
+    # -- 03xx types and units ------------------------------------------------------------------
+    "E0301": "operands of different dimensions",
+    "E0302": "a value of the wrong type",
+    "E0303": "a range that is empty or the wrong way round",
+    "E0304": "a default outside its range",
+    "W0305": "an average that starts at 0",
+    # -- 04xx structure ------------------------------------------------------------------------
+    "E0401": "a required part is missing",
+    "E0402": "a queue that nothing takes from",
+    "E0403": "a part that may stand only once",
+    # -- 06xx back end -------------------------------------------------------------------------
+    "E0601": "a part of the language that this back end can't lower soundly",
+    # -- 07xx clang ----------------------------------------------------------------------------
+    "E0701": "no C compiler for BPF found",
+    "E0702": "the C compiler refused the generated C",
+    # -- 08xx kernel verifier, load, virtual machine -------------------------------------------
+    "E0801": "the kernel's verifier refused the program",
+}
+
+# Seen only through bytes, a whole file, or a broken machine: their pages have no sched block.
+_NOT_FROM_TEXT = frozenset({"E0101", "E0102", "E0103"})
+
+CODES: dict[str, CodeInfo] = {code: CodeInfo(code, title) for code, title in _TITLES.items()}
+"""Every code that a diagnostic may carry, in the order of the pages."""
