@@ -73,7 +73,7 @@ class Source:
             source = Source(name, shown, data)
             found = error(
                 "E0103",
-                f"the source is {len(data)} bytes long, more than the limit of {MAX_BYTES}",
+                f"the source is larger than the limit of {MAX_BYTES} bytes",
                 None,
                 help="split the policy, or remove generated comments",
             )

@@ -69,6 +69,21 @@ _TITLES = {
     "E0702": "the C compiler refused the generated C",
     # -- 08xx kernel verifier, load, virtual machine -------------------------------------------
     "E0801": "the kernel's verifier refused the program",
+    "E0802": "the kernel can't load the scheduler",
+    "E0803": "a task starved and the kernel ejected the scheduler",
+    "E0804": "the kernel ejected the scheduler",
+    "E0805": "the default scheduler did not come back",
+    "E0810": "no QEMU that can run the virtual machine",
+    "E0811": "no such kernel",
+    "E0812": "a package could not be fetched",
+    "E0813": "the cache can't be written",
+    "E0814": "the kernel has no sched_ext",
+    "E0815": "no apt to fetch packages with",
+    "E0816": "no C compiler for programs of the guest",
+    "E0820": "the virtual machine did not boot",
+    "E0821": "the virtual machine took too long",
+    "E0822": "a result that can't be trusted",
+    "E0823": "the virtual machine died",
 }
 
 # Seen only through bytes, a whole file, or a broken machine: their pages have no sched block.
