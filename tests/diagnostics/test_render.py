@@ -2,6 +2,7 @@
 
 import json
 import unicodedata
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -159,6 +160,27 @@ def test_json() -> None:
     assert row["span"]["end"]["column"] == 19
     assert row["fix"][0]["replacement"] == "high"
     assert row["explain"] == "schedc explain E0301"
+
+
+def test_sarif_is_valid() -> None:
+    jsonschema = pytest.importorskip("jsonschema")
+    schema = json.loads((Path(__file__).parent / "sarif-2.1.0.schema.json").read_text())
+    found = [
+        error("E0301", "m", at("low"), label="l", help="h", notes=["n"],
+              fix=Fix((Edit(at("low"), "high"),)), secondary=[Label(at("policy"), "here")]),
+        warning("W0305", "no place", None),
+    ]
+    document = json.loads(
+        render_all([(found, SOURCE), ([error("E0701", "no file", None)], None)], Format.sarif)
+    )
+    jsonschema.Draft4Validator(schema).validate(document)
+    results = document["runs"][0]["results"]
+    assert [row["level"] for row in results] == ["warning", "error", "error"]
+    assert results[1]["locations"][0]["physicalLocation"]["region"]["startLine"] == 2
+    broken = json.loads(json.dumps(document))
+    broken["runs"][0]["results"][0]["level"] = "fatal"
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.Draft4Validator(schema).validate(broken)
 
 
 def test_unregistered_codes_are_bugs() -> None:
