@@ -45,6 +45,8 @@ _TITLES = {
     "E0108": "a number out of range or without its unit",
     "E0109": "a name that is not allowed",
     "E0110": "a character that no policy contains",
+    "E0111": "a file that can't be read",
+    "E0112": "a configuration that can't be used",
     # -- 02xx names ----------------------------------------------------------------------------
     "E0201": "an undeclared name",
     "E0202": "a name declared twice",
@@ -64,6 +66,7 @@ _TITLES = {
     "E0403": "a part that may stand only once",
     # -- 06xx back end -------------------------------------------------------------------------
     "E0601": "a part of the language that this back end can't lower soundly",
+    "E0602": "an output that can't be written",
     # -- 07xx clang ----------------------------------------------------------------------------
     "E0701": "no C compiler for BPF found",
     "E0702": "the C compiler refused the generated C",

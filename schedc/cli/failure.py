@@ -1,0 +1,73 @@
+"""Failures that end a command, and which exit code each kind of diagnostic asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import IntEnum
+
+from schedc.diagnostics.model import Diagnostic, error
+from schedc.source import Source
+
+
+class Exit(IntEnum):
+    """What a shell script can tell apart."""
+
+    fine = 0
+    findings = 1
+    usage = 2
+    unproven = 3
+    refused = 4
+    bug = 101
+
+
+# Neither the policy nor the kernel is at fault: a file, a configuration, a missing tool.
+_USAGE = frozenset(
+    "E0111 E0112 E0602 E0701 E0810 E0811 E0812 E0813 E0814 E0815 E0816 E0820 E0821".split()
+)
+
+
+def exit_code(diagnostics: Iterable[Diagnostic]) -> Exit:
+    """The gravest answer wins: usage over refused over findings over unproven."""
+    codes = [found.code for found in diagnostics if found.is_error]
+    if any(code in _USAGE for code in codes):
+        return Exit.usage
+    if any(code.startswith(("E08", "E09")) for code in codes):
+        return Exit.refused
+    if any(not code.startswith("E059") for code in codes):
+        return Exit.findings
+    return Exit.unproven if codes else Exit.fine
+
+
+class Failure(Exception):
+    """Ends the command: its diagnostics are shown and decide the exit code."""
+
+    def __init__(self, *diagnostics: Diagnostic, source: Source | None = None) -> None:
+        super().__init__("; ".join(found.message for found in diagnostics))
+        self.diagnostics = diagnostics
+        self.source = source
+
+    @property
+    def exit_code(self) -> Exit:
+        return exit_code(self.diagnostics)
+
+
+def cannot_read(name: str, failure: OSError) -> Failure:
+    """A source or data file that can't be read."""
+    return Failure(error("E0111", f"can't read `{name}`: {_reason(failure)}", None))
+
+
+def cannot_write(name: str, failure: OSError) -> Failure:
+    """An output that can't be written; nothing of it was left behind."""
+    return Failure(
+        error(
+            "E0602",
+            f"can't write `{name}`: {_reason(failure)}",
+            None,
+            notes=["no part of the file was written; what stood there before is unchanged"],
+        )
+    )
+
+
+def _reason(failure: OSError) -> str:
+    text = failure.strerror or str(failure) or type(failure).__name__
+    return text[0].lower() + text[1:]

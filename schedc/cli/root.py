@@ -1,0 +1,60 @@
+"""The commands of schedc. Each lives in a file of its own and is loaded when it is used."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from schedc import __version__
+from schedc.cli.config import Config, find_config, load_config
+from schedc.cli.console import remember_color
+from schedc.cli.frame import CONFIG, Entry, LazyGroup
+
+COMMANDS = {
+    "check": Entry("schedc.cli.check:check", "Look for mistakes in policies."),
+    "compile": Entry("schedc.cli.compile:compile_command", "Compile a policy to C and BPF."),
+    "fmt": Entry("schedc.cli.fmt:fmt", "Format policies."),
+    "explain": Entry("schedc.cli.explain:explain", "Explain an error code or a word."),
+    "vm": Entry("schedc.cli.vm:vm", "Try a policy on a real kernel in a virtual machine."),
+    "doctor": Entry("schedc.cli.doctor:doctor", "Say what this machine has and lacks."),
+    "init": Entry("schedc.cli.init:init", "Write a policy to start from."),
+    "completion": Entry("schedc.cli.completion:completion", "Print a shell completion script."),
+}
+
+
+@click.group(
+    cls=LazyGroup,
+    entries=COMMANDS,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(__version__, "-V", "--version", message="schedc %(version)s")
+@click.option(
+    "--config",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    envvar="SCHEDC_CONFIG",
+    help="Read settings from this file.  [default: the nearest schedc.toml or pyproject.toml]",
+)
+@click.option("--no-config", is_flag=True, help="Read no configuration file.")
+@click.option(
+    "--color",
+    type=click.Choice(["auto", "always", "never"]),
+    default="auto",
+    show_default=True,
+    help="Colour in diagnostics; NO_COLOR is respected.",
+)
+@click.pass_context
+def cli(ctx: click.Context, config: Path | None, no_config: bool, color: str) -> None:
+    """A compiler for Linux CPU-scheduling policies (sched_ext).
+
+    Results go to stdout, diagnostics to stderr. Exit codes: 0 fine, 1 findings, 2 usage,
+    configuration or I/O, 3 unproven, 4 refused or rolled back, 101 a bug in schedc.
+    """
+    remember_color(ctx, color)
+    ctx.meta[CONFIG] = _config(config, no_config)
+
+
+def _config(path: Path | None, none: bool) -> Config:
+    if none:
+        return Config()
+    return load_config(path) if path is not None else find_config(Path.cwd())
