@@ -87,6 +87,18 @@ _TITLES = {
     "E0821": "the virtual machine took too long",
     "E0822": "a result that can't be trusted",
     "E0823": "the virtual machine died",
+    # -- 12xx profile and workload -------------------------------------------------------------
+    "E1201": "a workload file that is not TOML",
+    "E1202": "an unknown key in a workload",
+    "E1203": "a part of a workload that is missing",
+    "E1204": "a value of the wrong form in a workload",
+    "E1205": "a value of a workload outside its range",
+    "E1206": "a name in a workload that stands for nothing",
+    "E1207": "a name listed twice in a workload",
+    "E1208": "no such workload",
+    "E1209": "a result of a workload that can't be read",
+    "E1210": "a workload that would wait for ever",
+    "E1211": "a workload's program failed in the guest",
 }
 
 # Seen only through bytes, a whole file, or a broken machine: their pages have no sched block.
