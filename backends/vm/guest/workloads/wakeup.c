@@ -5,10 +5,10 @@
  *   request  from the moment a request exists until its work is done;
  * and the number of requests done per second, and of cpu time that the background hogs got.
  *
- * Closed loop (--rate 0): a worker asks its messenger for work, is woken, works, thinks (sleeps)
+ * Closed loop (--gap-us 0): a worker asks its messenger for work, is woken, works, thinks (sleeps)
  * and asks again. A request exists from the messenger's wake call on.
- * Open loop (--rate R): requests arrive at each messenger as a Poisson process of R a second,
- * whether or not anybody is free. A request exists from its intended arrival on, so that a stalled
+ * Open loop (--gap-us G): requests arrive at each messenger as a Poisson process, G apart in the
+ * mean, whether or not anybody is free. A request exists from its intended arrival on, so that a stalled
  * messenger or a full queue shows in the latency instead of thinning out the samples.
  *
  * A request or wake-up still open when the time is up counts with the time it has waited so far
@@ -22,7 +22,7 @@
 #define BACKLOG 65536u /* power of two */
 
 static struct {
-	long messengers, workers, think_us, work_us, spread, rate, hogs, hog_nice;
+	long messengers, workers, think_us, work_us, spread, gap_us, hogs, hog_nice;
 	long duration_ms, warmup_ms, seed, spin_rate;
 } opt = { .messengers = 2, .workers = 4, .think_us = 1000, .work_us = 500, .spread = 50,
 	  .duration_ms = 3000, .warmup_ms = 300, .seed = 1 };
@@ -33,7 +33,7 @@ static const struct wl_option options[] = {
 	{ "think-us", &opt.think_us, 0, 10000000, "sleep between requests (closed loop)" },
 	{ "work-us", &opt.work_us, 0, 10000000, "cpu time of a request" },
 	{ "spread", &opt.spread, 0, 100, "percent by which think and work times vary" },
-	{ "rate", &opt.rate, 0, 1000000, "requests a second and messenger; 0 is a closed loop" },
+	{ "gap-us", &opt.gap_us, 0, 10000000, "mean time between arrivals; 0: a closed loop" },
 	{ "hogs", &opt.hogs, 0, 4096, "background threads that spin" },
 	{ "hog-nice", &opt.hog_nice, -20, 19, "their nice value" },
 	{ "duration-ms", &opt.duration_ms, 1, 3600000, "measured time" },
@@ -190,7 +190,7 @@ static void *open_worker(void *arg)
 static void *open_messenger(void *arg)
 {
 	struct messenger *m = arg;
-	double mean = (double)NSEC_PER_SEC / (double)opt.rate;
+	double mean = (double)((uint64_t)opt.gap_us * NSEC_PER_USEC);
 	double due = (double)wl_now();
 
 	wl_name("messenger");
@@ -259,7 +259,7 @@ static void start(void)
 		m->random = wl_stream((uint64_t)opt.seed, (uint64_t)i);
 		m->workers = &workers[i * opt.workers];
 		pthread_mutex_init(&m->lock, NULL);
-		if (opt.rate)
+		if (opt.gap_us)
 			m->backlog = wl_alloc(BACKLOG, sizeof *m->backlog);
 		for (long j = 0; j < opt.workers; j++) {
 			struct worker *w = &m->workers[j];
@@ -267,9 +267,9 @@ static void start(void)
 			w->messenger = m;
 			w->random = wl_stream((uint64_t)opt.seed,
 					      (uint64_t)(1000 + i * opt.workers + j));
-			wl_thread(&w->thread, opt.rate ? open_worker : closed_worker, w);
+			wl_thread(&w->thread, opt.gap_us ? open_worker : closed_worker, w);
 		}
-		wl_thread(&m->thread, opt.rate ? open_messenger : closed_messenger, m);
+		wl_thread(&m->thread, opt.gap_us ? open_messenger : closed_messenger, m);
 	}
 }
 
@@ -290,7 +290,7 @@ static uint64_t censor(void)
 			censored++;
 		}
 	}
-	for (long i = 0; opt.rate && i < opt.messengers; i++) {
+	for (long i = 0; opt.gap_us && i < opt.messengers; i++) {
 		struct messenger *m = &messengers[i];
 
 		pthread_mutex_lock(&m->lock);

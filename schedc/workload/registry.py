@@ -1,0 +1,94 @@
+"""The workloads that there are, and the settings of one.
+
+Input: a name or a path, and `name=value` texts. Output: a `Workload`, and settings for all of its
+parameters. Invariant: settings that are returned are of the right kind and within range.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from schedc.diagnostics.model import Diagnostic, error
+from schedc.source import Source
+from schedc.workload.model import Param, Setting, Workload
+from schedc.workload.quantity import parse_percent, parse_time, write_time
+from schedc.workload.read import read_workload
+from schedc.workload.table import near
+
+_DATA = Path(__file__).resolve().parent / "data"
+
+
+def names() -> tuple[str, ...]:
+    """The shipped workloads, sorted."""
+    return tuple(sorted(path.stem for path in _DATA.glob("*.toml")))
+
+
+def find(name: str) -> tuple[Workload | None, Source, tuple[Diagnostic, ...]]:
+    """A shipped workload by name, or one of the user's by path (anything with a `/` or `.toml`)."""
+    given = "/" in name or name.endswith(".toml")
+    path = Path(name) if given else _DATA / f"{name}.toml"
+    if not given and name not in names():
+        found = error("E1208", f"there is no workload `{name[:40]}`", None,
+                      help=near(name, names()))
+        return None, Source.from_text(name, ""), (found,)
+    try:
+        raw = path.read_bytes()
+    except OSError as failure:
+        found = error("E1208", f"the workload {path} can't be read: {failure.strerror}", None)
+        return None, Source.from_text(str(path), ""), (found,)
+    source, bad = Source.from_bytes(str(path), raw)
+    if bad:
+        return None, source, bad
+    workload, found_all = read_workload(source)
+    return workload, source, found_all
+
+
+def settings(
+    workload: Workload, given: Iterable[str]
+) -> tuple[Mapping[str, Setting], tuple[Diagnostic, ...]]:
+    """Defaults, changed by `name=value` texts as a user writes them."""
+    values: dict[str, Setting] = {name: one.default for name, one in workload.params.items()}
+    found = []
+    for text in given:
+        name, equals, value = text.partition("=")
+        param = workload.params.get(name)
+        if not equals:
+            found.append(error("E1204", f"`{text[:40]}` sets nothing", None,
+                               help="write NAME=VALUE"))
+        elif param is None:
+            found.append(error("E1206", f"`{workload.name}` has no parameter `{name[:40]}`", None,
+                               help=near(name, workload.params)))
+        elif (setting := _setting(param, value)) is None:
+            found.append(error("E1205", f"`{value[:40]}` is nothing that `{name}` can be", None,
+                               help=f"it is {describe(param)}"))
+        else:
+            values[name] = setting
+    return values, tuple(found)
+
+
+def _setting(param: Param, text: str) -> Setting | None:
+    value: int | None
+    match param.kind:
+        case "choice":
+            return text if text in param.choices else None
+        case "time":
+            value = parse_time(text)
+        case "percent":
+            value = parse_percent(text)
+        case "count":
+            value = int(text) if text.lstrip("-").isdecimal() and len(text) <= 12 else None
+    return value if value is not None and param.low <= value <= param.high else None
+
+
+def describe(param: Param) -> str:
+    """The values that a parameter can have, for a help line."""
+    match param.kind:
+        case "choice":
+            return "one of " + ", ".join(param.choices)
+        case "time":
+            return f"a time in {write_time(param.low)}..{write_time(param.high)}"
+        case "percent":
+            return f"a share in {param.low}%..{param.high}%"
+        case "count":
+            return f"a whole number in {param.low}..{param.high}"
