@@ -35,10 +35,10 @@ def check(files: tuple[str, ...], stdin_filename: str, deny_warnings: bool) -> E
 
 def check_file(name: str, stdin_filename: str) -> tuple[tuple[Diagnostic, ...], Source]:
     """The diagnostics of one policy, and its text to show them in."""
-    from schedc.pipeline import analyze
-
     source, unreadable = read_source(name, stdin_filename)
     if unreadable:
         # Bytes that aren't text: what the parser would say of them would only confuse.
         return unreadable, source
+    from schedc.pipeline import analyze
+
     return tuple(analyze(source).diagnostics), source

@@ -40,9 +40,8 @@ def _text(bug: BaseException, arguments: Sequence[str]) -> str:
 
 
 def _save(text: str) -> Path | None:
-    """Write the report under the state directory, or else where temporary files go."""
-    state = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "schedc"
-    for folder in (state, Path(tempfile.gettempdir())):
+    """Write the report to the first folder that takes it."""
+    for folder in _folders():
         try:
             folder.mkdir(parents=True, exist_ok=True)
             handle, name = tempfile.mkstemp(".txt", "schedc-crash-", folder)
@@ -52,3 +51,9 @@ def _save(text: str) -> Path | None:
         except OSError:
             continue
     return None
+
+
+def _folders() -> tuple[Path, Path]:
+    """The state directory of the user, or else where temporary files go."""
+    state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    return Path(state) / "schedc", Path(tempfile.gettempdir())

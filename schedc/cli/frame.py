@@ -1,6 +1,7 @@
 """A command group that loads its commands when they are used, and turns failures into exits.
 
 Input: a table of command names, each with the module that has it and its line in `--help`.
+The group's options `config` and `no_config` choose the settings.
 Output: exit codes. Click's own handling of Ctrl-C and closed pipes is overruled, because it
 prints an empty line and exits with 1.
 """
@@ -11,17 +12,15 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import click
 
-from schedc.cli.config import Config, defaults_for
+from schedc.cli.config import Config, defaults_for, find_config, load_config
 from schedc.cli.console import Console
 from schedc.cli.failure import Exit, Failure, cannot_write
-from schedc.diagnostics.render import Format
 from schedc.diagnostics.render.visible import visible
-
-CONFIG = "schedc.config"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +47,10 @@ class LazyGroup(click.Group):
             return None
         module, _, attribute = entry.target.partition(":")
         command: click.Command = getattr(import_module(module), attribute)
-        config: Config = ctx.meta.get(CONFIG, Config())
-        ctx.default_map = {cmd_name: defaults_for(config, command, self.entries)}
+        if not ctx.resilient_parsing:
+            # Not while a shell completes: a broken configuration must not break that.
+            config = _config(ctx.params.get("config"), bool(ctx.params.get("no_config")))
+            ctx.default_map = {cmd_name: defaults_for(config, command, self.entries)}
         return command
 
     def resolve_command(
@@ -126,11 +127,15 @@ def _from_config(failure: click.BadParameter, context: click.Context | None) -> 
     return source is click.core.ParameterSource.DEFAULT_MAP
 
 
+def _config(path: Path | None, none: bool) -> Config:
+    """The settings that `--config` and `--no-config` ask for, else the nearest ones."""
+    if none:
+        return Config()
+    return load_config(path) if path is not None else find_config(Path.cwd())
+
+
 def _is_about_output(failure: OSError) -> bool:
     """A full disk behind stdout; errors about a named file are not meant here."""
     import errno
 
     return failure.filename is None and failure.errno in (errno.ENOSPC, errno.EIO, errno.EDQUOT)
-
-
-__all__ = ["CONFIG", "Entry", "Format", "LazyGroup", "invoke"]

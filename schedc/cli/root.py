@@ -7,9 +7,8 @@ from pathlib import Path
 import click
 
 from schedc import __version__
-from schedc.cli.config import Config, find_config, load_config
 from schedc.cli.console import remember_color
-from schedc.cli.frame import CONFIG, Entry, LazyGroup
+from schedc.cli.frame import Entry, LazyGroup
 
 COMMANDS = {
     "check": Entry("schedc.cli.check:check", "Look for mistakes in policies."),
@@ -50,11 +49,5 @@ def cli(ctx: click.Context, config: Path | None, no_config: bool, color: str) ->
     Results go to stdout, diagnostics to stderr. Exit codes: 0 fine, 1 findings, 2 usage,
     configuration or I/O, 3 unproven, 4 refused or rolled back, 101 a bug in schedc.
     """
+    # `config` and `no_config` are read by the group itself, before a command is made.
     remember_color(ctx, color)
-    ctx.meta[CONFIG] = _config(config, no_config)
-
-
-def _config(path: Path | None, none: bool) -> Config:
-    if none:
-        return Config()
-    return load_config(path) if path is not None else find_config(Path.cwd())
