@@ -1,0 +1,56 @@
+# Everything runs in .venv, made by tools/venv.sh; nothing here needs root.
+#
+#   make demo    an example policy: check it, compile it, show its C, try it on a real kernel
+#   make test    everything the tests need, then the tests: the quick ones first
+#   make lint    ruff, mypy, import contracts
+#   make fuzz    the campaign of a million sources (about an hour)
+#   make update  rewrite the golden files of the tests
+
+VENV   = .venv
+PYTEST = $(VENV)/bin/python -m pytest
+
+.PHONY: demo test test-fast test-vm lint fuzz update dist clean help venv venv-dev
+
+help:
+	@sed -n 's/^#   //p' Makefile
+
+venv:
+	@tools/venv.sh run
+
+venv-dev:
+	@tools/venv.sh dev
+
+demo: venv
+	@tools/demo.sh
+
+test: venv-dev
+	@rm -f build/skips
+	@$(MAKE) --no-print-directory test-fast
+	@$(MAKE) --no-print-directory test-vm
+	@echo "skipped in all: $$(awk '{n += $$1} END {print n + 0}' build/skips 2>/dev/null || echo 0)"
+
+test-fast: venv-dev
+	$(PYTEST) -q -n 2 -m "not vm and not slow"
+
+# A kernel, QEMU and guest tools come from the user's cache, or through apt into it. If they can't
+# be had, the tests of this part are skipped, and the reason is printed.
+test-vm: venv-dev
+	-$(VENV)/bin/schedc vm fetch
+	$(PYTEST) -q -m "vm and not slow"
+
+lint: venv-dev
+	$(VENV)/bin/ruff check schedc tests
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports
+
+fuzz: venv-dev
+	$(PYTEST) -q -n 2 -m slow --timeout 0 tests/fuzz
+
+update: venv-dev
+	$(PYTEST) -q --update tests/ui tests/stages
+
+dist: venv-dev
+	$(VENV)/bin/python -m build
+
+clean:
+	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .mypy_cache .hypothesis

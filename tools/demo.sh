@@ -1,0 +1,30 @@
+#!/bin/sh
+# `make demo`: an example from its source to a verdict of a real kernel, each step shown.
+set -eu
+cd "$(dirname "$0")/.."
+policy=${1:-examples/mixed/mixed.sched}
+name=$(basename "$policy" .sched)
+out=build/demo
+schedc=.venv/bin/schedc
+mkdir -p "$out"
+
+step() { printf '\n== %s\n' "$*"; }
+run() { printf '$ schedc %s\n' "$*"; "$schedc" "$@"; }
+
+step "The policy"
+cat "$policy"
+step "Is it well-formed? (The proof that nothing starves comes with a later release.)"
+run check "$policy"
+step "Compile it to C and to a BPF object"
+run compile "$policy" --emit c,obj -o "$out/"
+step "The generated C ($out/$name.c, $(wc -l <"$out/$name.c") lines; here are the callbacks)"
+sed -n '/^SEC("struct_ops/,$p' "$out/$name.c" | head -n "${DEMO_LINES:-120}"
+printf '…\n'
+
+step "What does a real kernel say? (in a virtual machine; nothing here needs root)"
+# Fetching may fail for good reasons: no network, no apt. The demo then ends here, and says so.
+if run vm fetch; then
+    run vm check "$policy"
+else
+    printf 'skipped: no virtual machine on this machine (see the error above; `schedc doctor`)\n'
+fi
