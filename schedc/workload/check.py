@@ -116,7 +116,8 @@ def _check_commands(workload: Workload, findings: Findings) -> None:
     measured = [command for command in workload.commands if command.parser]
     if len(measured) != 1:
         findings.report(
-            "E1203", f"{len(measured)} commands have a parser; one must be measured", ("command",),
+            "E1203", f"{len(measured)} commands have a parser; one must be measured",
+            ("command", 0),
             help="write parser = \"…\" in the [[command]] whose output is read",
         )
     for index, command in enumerate(workload.commands):

@@ -152,11 +152,14 @@ int main(int argc, char **argv)
 	for (long i = 0; i < jobs; i++) {
 		struct job *job = &board->job[i];
 
-		job->pid = fork();
-		if (job->pid < 0)
+		pid_t pid = fork();
+
+		if (pid < 0)
 			wl_die("fork");
-		if (job->pid == 0)
+		if (pid == 0)
 			child(job);
+		/* Only here: the child shares this memory and would write its 0. */
+		job->pid = pid;
 	}
 	while (atomic_load(&board->ready) < (uint32_t)jobs)
 		wl_sleep(NSEC_PER_MSEC);

@@ -161,11 +161,14 @@ int main(int argc, char **argv)
 	for (long i = 0; i < opt.forkers; i++) {
 		struct forker *f = &board->forker[i];
 
-		f->pid = fork();
-		if (f->pid < 0)
+		pid_t pid = fork();
+
+		if (pid < 0)
 			wl_die("fork");
-		if (f->pid == 0)
+		if (pid == 0)
 			forker(f, wl_stream((uint64_t)opt.seed, (uint64_t)i));
+		/* Only here: the child shares this memory and would write its 0. */
+		f->pid = pid;
 	}
 	if (opt.victim)
 		wl_thread(&thread, victim, NULL);

@@ -1,0 +1,220 @@
+"""Interleaved runs of two arms, and what they show.
+
+Input: two arms, a function that runs one of them once, and how many pairs. Output: a `RunReport`.
+Invariants: the arms take turns (A B A B …); both runs of a pair have the same seed; the first run
+of each arm after a boot is thrown away; a run whose scheduler did not stay is void, keeps its
+reason, and takes its pair out of the ratios; percentiles are read within a run, and only their
+median over runs is reported.
+
+Seeds: pair i has seed `first_seed + i`, the runs thrown away have `first_seed − 1`. So the same
+command measures the same inputs, and under `--clock icount` gives the same figures bit by bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from schedc.vm.stats import Interval, Verdict, interval, judge, ratio
+from schedc.workload.histogram import SUB_BITS
+from schedc.workload.metrics import METRICS
+from schedc.workload.results import Result
+
+DEFAULT_RUNS = 6
+"""Six pairs: the range of six figures covers their median with 96.9%, that of five with 93.75%."""
+
+FIRST_SEED = 1
+
+BASELINE = "eevdf"
+"""The arm without any sched_ext scheduler: the kernel's own."""
+
+_GIVE_UP = 2
+"""An arm whose first runs were all void is not run any more after so many."""
+
+
+@dataclass(frozen=True, slots=True)
+class Starved:
+    """Who starved, as the kernel said when it ejected the scheduler."""
+
+    task: str
+    pid: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class ClassCount:
+    """What the policy counted for one of its classes during a run (times in ns)."""
+
+    name: str
+    enqueued: int
+    direct: int
+    run: int
+    preempted: int
+    ran_ns: int
+    wait_ns: int
+    wait_max_ns: int
+    wait_hist: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class QueueCount:
+    """What the policy counted for one of its queues during a run."""
+
+    name: str
+    inserted: int
+    taken: int
+    stolen: int
+    skipped: int
+
+
+@dataclass(frozen=True, slots=True)
+class Void:
+    """Why a run does not count. `scheduler`: it is the scheduler's doing, not the workload's."""
+
+    reason: str
+    scheduler: bool
+    starved: Starved | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One run of one arm: a result, or why there is none. A void run may still have a result."""
+
+    result: Result | None
+    void: Void | None = None
+    classes: tuple[ClassCount, ...] = ()
+    queues: tuple[QueueCount, ...] = ()
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """An outcome and its place; `warmup` runs are thrown away."""
+
+    arm: str
+    pair: int
+    seed: int
+    warmup: bool
+    outcome: Outcome
+
+    @property
+    def counts(self) -> bool:
+        return not self.warmup and self.outcome.void is None
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """One metric over all runs that count; `ratio` is policy over baseline within pairs."""
+
+    metric: str
+    policy: Interval | None
+    base: Interval | None
+    ratio: Interval | None
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class RunReport:
+    """A whole measurement. `void` runs are in `runs` with their reasons."""
+
+    workload: str
+    policy: str
+    base: str
+    kernel: str
+    clock: str
+    cpus: int
+    settings: Mapping[str, int | str]
+    spin_rate: int
+    runs: tuple[Run, ...]
+    comparisons: tuple[Comparison, ...]
+    notes: tuple[str, ...] = field(default=())
+
+    @property
+    def void_runs(self) -> tuple[Run, ...]:
+        return tuple(run for run in self.runs if run.outcome.void)
+
+    @property
+    def scheduler_failed(self) -> bool:
+        """Whether any run was void because its scheduler did not load or did not stay."""
+        return any(run.outcome.void and run.outcome.void.scheduler for run in self.runs)
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """One run that is to be made."""
+
+    arm: str
+    pair: int
+    seed: int
+    warmup: bool
+
+
+def slots(policy: str, base: str | None, pairs: int, first_seed: int) -> Iterator[Slot]:
+    """All runs in order: a warm-up of each arm, then the pairs, the baseline first in each."""
+    arms = (base, policy) if base is not None else (policy,)
+    for arm in arms:
+        yield Slot(arm, -1, first_seed - 1, True)
+    for pair in range(pairs):
+        for arm in arms:
+            yield Slot(arm, pair, first_seed + pair, False)
+
+
+def measure(
+    plan: Iterator[Slot],
+    run_once: Callable[[Slot], Outcome],
+    done: Callable[[Run], None] = lambda run: None,
+) -> tuple[Run, ...]:
+    """Run every slot; an arm that its scheduler fails each time is given up after two runs."""
+    runs: list[Run] = []
+    for slot in plan:
+        if hopeless(runs, slot.arm):
+            continue
+        run = Run(slot.arm, slot.pair, slot.seed, slot.warmup, run_once(slot))
+        runs.append(run)
+        done(run)
+    return tuple(runs)
+
+
+def hopeless(runs: list[Run], arm: str) -> bool:
+    """Whether an arm has had its chances and its scheduler never stayed."""
+    mine = [run for run in runs if run.arm == arm]
+    failed = [run for run in mine if run.outcome.void and run.outcome.void.scheduler]
+    return len(failed) == len(mine) >= _GIVE_UP
+
+
+def compare(
+    runs: tuple[Run, ...], policy: str, base: str | None, metrics: tuple[str, ...]
+) -> tuple[Comparison, ...]:
+    """Medians and paired ratios for each metric that any run has."""
+    found = []
+    for name in metrics:
+        mine = figures(runs, policy, name)
+        theirs = figures(runs, base, name) if base is not None else {}
+        if not mine and not theirs:
+            continue
+        ratios = [
+            one
+            for pair in sorted(mine.keys() & theirs.keys())
+            if (one := ratio(mine[pair], theirs[pair])) is not None
+        ]
+        metric = METRICS[name]
+        resolution = 2.0**-SUB_BITS if metric.histogram else 0.0
+        between = interval(ratios)
+        found.append(
+            Comparison(
+                name, interval(list(mine.values())), interval(list(theirs.values())), between,
+                judge(between, metric.better == "lower", resolution),
+            )
+        )
+    return tuple(found)
+
+
+def figures(runs: tuple[Run, ...], arm: str, metric: str) -> dict[int, float]:
+    """A metric by pair, of the runs of an arm that count."""
+    found = {}
+    for run in runs:
+        if run.arm == arm and run.counts and run.outcome.result is not None:
+            value = run.outcome.result.value(metric)
+            if value is not None:
+                found[run.pair] = value
+    return found

@@ -1,0 +1,100 @@
+"""Parsers of what the guest's programs print, on output that real ones printed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from schedc.workload.results import PARSERS, BadOutput, parse_result
+
+FIXTURES = Path(__file__).parent / "fixtures"
+
+WAKEUP = {
+    "program": "wakeup", "throughput": 12.5, "background_cpus": 0.5, "requests": 10,
+    "censored": 1, "dropped": 0,
+    "histograms": {
+        "wakeup": {"sub_bits": 5, "min": 3, "max": 36, "buckets": [[3, 9], [36, 1]]},
+        "request": {"sub_bits": 5, "min": 7, "max": 7, "buckets": [[7, 4]]},
+    },
+}
+BATCH = {
+    "program": "batch", "jobs": [{"kind": "short", "done_ns": 5, "cpu_ns": 4}], "unfinished": 0,
+    "makespan_ns": 9, "mean_completion_ns": 6, "last_short_ns": 5,
+}
+
+
+def fixture(name: str) -> str:
+    return (FIXTURES / name).read_text(encoding="utf-8")
+
+
+def test_wakeup() -> None:
+    result = parse_result("wakeup", json.dumps(WAKEUP))
+    assert result.value("throughput") == 12.5
+    assert result.value("wakeup_p50") == 3
+    assert result.value("wakeup_p99") == 36
+    assert result.value("request_p999") == 7
+    assert result.value("makespan") is None
+    assert result.extra["censored"] == 1
+
+
+def test_batch() -> None:
+    result = parse_result("batch", json.dumps(BATCH))
+    assert [result.value(name) for name in ("makespan", "mean_completion", "last_short")] == [
+        9, 6, 5,
+    ]
+
+
+def test_a_batch_with_killed_jobs_is_no_result() -> None:
+    with pytest.raises(BadOutput, match="deadline"):
+        parse_result("batch", json.dumps({**BATCH, "unfinished": 2}))
+
+
+def test_hackbench() -> None:
+    assert parse_result("hackbench", fixture("hackbench.txt")).value("makespan") == 14e6
+
+
+def test_cyclictest_counts_what_is_beyond_its_histogram() -> None:
+    result = parse_result("cyclictest", fixture("cyclictest.json"))
+    histogram = result.histograms["wakeup"]
+    assert histogram.count == 600
+    # All latencies were beyond -h 5: they stand at their thread's maximum.
+    assert histogram.high == 2_310_000
+
+
+@pytest.mark.parametrize("parser", sorted(PARSERS))
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", "Time: x", "null", "[" * 50000, "\0"])
+def test_rubbish_is_refused(parser: str, text: str) -> None:
+    with pytest.raises(BadOutput):
+        parse_result(parser, text)
+
+
+@given(
+    st.sampled_from([WAKEUP, BATCH]),
+    st.sampled_from(["throughput", "makespan_ns", "histograms", "jobs", "program", "unfinished"]),
+    st.one_of(st.none(), st.booleans(), st.integers(-5, -1), st.text(max_size=3),
+              st.lists(st.integers(), max_size=2)),
+)
+def test_a_damaged_field_is_refused_or_not_read(
+    good: dict[str, object], key: str, value: object
+) -> None:
+    parser = str(good["program"])
+    try:
+        result = parse_result(parser, json.dumps({**good, key: value}))
+    except BadOutput:
+        return
+    assert key not in good or (key == "jobs" and value)
+    assert all(figure >= 0 for figure in result.values.values())
+
+
+@pytest.mark.parametrize("parser", ["wakeup", "batch", "cyclictest"])
+def test_half_an_output_is_refused(parser: str) -> None:
+    whole = {
+        "wakeup": json.dumps(WAKEUP), "batch": json.dumps(BATCH),
+        "cyclictest": fixture("cyclictest.json"),
+    }[parser]
+    with pytest.raises(BadOutput):
+        parse_result(parser, whole[: len(whole) // 2])
