@@ -58,7 +58,10 @@ case "${1:-}" in
 esac
 
 python=$(find_python)
-key=$({ cat pyproject.toml; "$python" -VV; printf '%s' "$extras"; } | sha256sum | cut -c1-16)
+# Only what is installed counts, so that a changed setting of a linter fetches nothing anew.
+depends='import sys, tomllib; d = tomllib.load(open("pyproject.toml", "rb")); p = d["project"]
+print(sys.version, d["build-system"], p["dependencies"], p["optional-dependencies"], p["scripts"])'
+key=$({ "$python" -c "$depends"; printf '%s' "$extras"; } | sha256sum | cut -c1-16)
 stamp=.venv/stamp-$1-$key
 [ -e "$stamp" ] && exit 0
 
