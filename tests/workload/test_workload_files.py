@@ -112,7 +112,7 @@ def test_a_small_file_reads() -> None:
         ('dist = "exponential"', 'dist = "expo"', "E1204", 24, "exponential"),
         ('mean = "100us"', "mean = -1", "E1204", 24, ""),
         ('parser = "wakeup"', 'parser = "wake"', "E1206", 29, "wakeup"),
-        ('parser = "wakeup"\n', "", "E1203", 26, "parser"),
+        ('parser = "wakeup"\n', "", "E1203", 27, "parser"),
         ("{nap:us}", "{nap}", "E1204", 30, "{nap:us}"),
         ("{nap:us}", "{nap:m}", "E1204", 30, "ns, us"),
         ("{nap:us}", "{knap:us}", "E1206", 30, "nap"),
