@@ -101,8 +101,8 @@ _TITLES = {
     "E1211": "a workload's program failed in the guest",
 }
 
-# Seen only through bytes, a whole file, or a broken machine: their pages have no sched block.
-_NOT_FROM_TEXT = frozenset({"E0101", "E0102", "E0103"})
+# Seen only through bytes, files or options: their pages have no `sched` block.
+_NOT_FROM_TEXT = frozenset({"E0101", "E0102", "E0103", "E0111", "E0112", "E0602"})
 
 CODES: dict[str, CodeInfo] = {code: CodeInfo(code, title) for code, title in _TITLES.items()}
 """Every code that a diagnostic may carry, in the order of the pages."""

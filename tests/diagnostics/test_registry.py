@@ -1,0 +1,64 @@
+"""Every code has a page whose examples do what they say, and a test that provokes it."""
+
+import re
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from schedc.diagnostics.codes import CODES
+from schedc.pipeline import analyze
+from schedc.source import Source
+
+ROOT = Path(__file__).parents[2]
+PAGES = ROOT / "docs" / "errors"
+BLOCK = re.compile(r"^```sched *(\S*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def blocks(code: str) -> list[tuple[str, str]]:
+    """The examples of a page: what each is said to be (a code, or `good`), and its text."""
+    return BLOCK.findall((PAGES / f"{code}.md").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_the_page(code: str) -> None:
+    text = (PAGES / f"{code}.md").read_text(encoding="utf-8")
+    assert text.startswith(f"# {code}: {CODES[code].title}\n\n")
+    assert len(text) > 200, "a page says what the code means and what to do"
+    if CODES[code].needs_policy:
+        kinds = [kind for kind, _ in blocks(code)]
+        assert code in kinds and "good" in kinds
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_the_examples_do_what_they_say(code: str) -> None:
+    for kind, text in blocks(code):
+        found = {one.code for one in analyze(Source.from_text("example.sched", text)).diagnostics}
+        if kind == "good":
+            assert found == set(), text
+        else:
+            assert kind == code and code in found, text
+
+
+def test_no_page_without_a_code() -> None:
+    assert {path.stem for path in PAGES.glob("[EWN]*.md")} <= set(CODES)
+
+
+@cache
+def tests_text() -> str:
+    """All tests but this registry's own and the goldens of `tests/ui`, which have their test."""
+    files = [path for path in (ROOT / "tests").rglob("*.py") if path != Path(__file__)]
+    return "".join(path.read_text(encoding="utf-8") for path in files)
+
+
+@pytest.mark.parametrize("code", [code for code, info in CODES.items() if not info.needs_policy])
+def test_every_other_code_is_tested_somewhere(code: str) -> None:
+    assert code in tests_text()
+
+
+def test_every_code_that_the_source_names_is_registered() -> None:
+    named: set[str] = set()
+    for path in (ROOT / "schedc").rglob("*.py"):
+        named.update(re.findall(r"[\"']([EWN]\d{4})[\"']", path.read_text(encoding="utf-8")))
+    assert named <= set(CODES)
+    assert set(CODES) <= named, "a code that nothing gives"
