@@ -1,0 +1,455 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// schedc-load: loads a scheduler, holds it while a command runs, and reports what the kernel said.
+//
+//   schedc-load --object FILE [--settings FILE] [--report FILE] [--bpf-stats] [--reattach]
+//               [--hold SECONDS | -- COMMAND ARGUMENT…]
+//
+// The process holds the scheduler's link: if it dies, however it dies, the kernel goes back to its
+// own scheduler. The report is written on every way out.
+
+#define _GNU_SOURCE
+#include "loader.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define SCX_RESTART (1LL << 48)		// SCX_ECODE_ACT_RESTART
+#define KIND_NORMAL_MAX 66		// kinds above are errors
+#define POLL_US 100000
+
+static struct {
+	const char *object, *settings, *report;
+	char **command;
+	double hold;
+	bool bpf_stats, reattach;
+} options;
+
+static struct run {
+	enum outcome outcome;
+	const char *stage;		// how far it came
+	struct text problem;		// what we say about it
+	struct text libbpf;		// what libbpf said
+	struct text kmsg;		// what the kernel said
+	struct text unresolved;		// settings that matched nothing
+	struct text events, counters;
+	struct program programs[MAX_PROGRAMS];
+	int nr_programs;
+	bool loads, attaches, stayed, detached;
+	struct exit_record exit;
+	bool has_exit;
+	int error, restarts, command_status;
+	long long enable_seq, load_ns, attach_ns, attached_ns;
+	char ops[128];
+} run;
+
+static volatile sig_atomic_t asked_to_stop;
+
+static void on_signal(int number)
+{
+	asked_to_stop = number;
+}
+
+static int on_libbpf_message(enum libbpf_print_level level, const char *format, va_list args)
+{
+	char line[1024];
+
+	if (level == LIBBPF_DEBUG)
+		return 0;
+	vsnprintf(line, sizeof(line), format, args);
+	// zig's objects carry sections that libbpf only remarks on.
+	if (!strstr(line, ".eh_frame") && run.libbpf.length < 16384)
+		text_bytes(&run.libbpf, line, strlen(line));
+	return 0;
+}
+
+static enum outcome fail(enum outcome outcome, int error, const char *format, ...)
+{
+	va_list args;
+	char line[1024];
+
+	va_start(args, format);
+	vsnprintf(line, sizeof(line), format, args);
+	va_end(args);
+	if (!run.problem.length)
+		text_add(&run.problem, "%s", line);
+	run.error = error < 0 ? -error : error;
+	return outcome;
+}
+
+// --- loading
+
+static struct bpf_object *open_object(void)
+{
+	struct bpf_object *object = bpf_object__open_file(options.object, NULL);
+	struct bpf_program *program;
+	int i = 0;
+
+	if (!object)
+		return NULL;
+	bpf_object__for_each_program(program, object) {
+		if (i == MAX_PROGRAMS)
+			break;
+		if (!run.programs[i].log)
+			run.programs[i].log = calloc(1, LOG_SIZE);
+		if (!run.programs[i].name) // the object is closed before the report is written
+			run.programs[i].name = strdup(bpf_program__name(program));
+		// Used only if the first, silent try fails; so it costs nothing when all is well.
+		bpf_program__set_log_buf(program, run.programs[i].log, LOG_SIZE);
+		i++;
+	}
+	run.nr_programs = i;
+	return object;
+}
+
+// The verifier ends every log with what it processed; without that it wasn't the one to refuse.
+static bool verifier_spoke(void)
+{
+	for (int i = 0; i < run.nr_programs; i++)
+		if (run.programs[i].log && strstr(run.programs[i].log, "processed "))
+			return true;
+	return false;
+}
+
+static enum outcome load(struct bpf_object *object)
+{
+	long long start = now_ns();
+	int error;
+
+	run.stage = "load";
+	if (!flags_mask(object, &run.problem) ||
+	    !settings_apply(object, options.settings, &run.problem, &run.unresolved))
+		return fail(USAGE, EINVAL, "settings");
+	snprintf(run.ops, sizeof(run.ops), "%s", ops_name(object));
+	error = bpf_object__load(object);
+	run.load_ns = now_ns() - start;
+	if (error && verifier_spoke())
+		return fail(REFUSED, error, "the verifier refused a program");
+	if (error)
+		return fail(NOT_LOADED, error, "not loaded: %s", strerror(-error));
+	run.loads = true;
+	programs_read(object, run.programs, run.nr_programs);
+	return FINE;
+}
+
+static bool is_current(void)
+{
+	char state[32], ops[128];
+
+	read_line("/sys/kernel/sched_ext/state", state, sizeof(state));
+	read_line("/sys/kernel/sched_ext/root/ops", ops, sizeof(ops));
+	return !strcmp(state, "enabled") && !strcmp(ops, run.ops) &&
+	       read_number("/sys/kernel/sched_ext/enable_seq") == run.enable_seq;
+}
+
+static enum outcome attach(struct bpf_object *object, struct bpf_link **link)
+{
+	long long before = read_number("/sys/kernel/sched_ext/enable_seq"), start = now_ns();
+
+	run.stage = "attach";
+	*link = bpf_map__attach_struct_ops(ops_map(object));
+	if (!*link)
+		return fail(NOT_ATTACHED, errno, "not attached: %s", strerror(errno));
+	// The kernel may say yes and still give up right after (an error in init_task, say).
+	wait_for_state("enabled", 2000);
+	run.enable_seq = read_number("/sys/kernel/sched_ext/enable_seq");
+	run.attach_ns = now_ns() - start;
+	if (run.enable_seq == before || !is_current())
+		return fail(NOT_ATTACHED, 0, "attached, but not enabled by the kernel");
+	run.attaches = true;
+	return FINE;
+}
+
+// --- while it runs
+
+static pid_t start_command(void)
+{
+	pid_t child = fork();
+
+	if (child == 0) {
+		setpgid(0, 0);
+		signal(SIGINT, SIG_DFL);
+		signal(SIGTERM, SIG_DFL);
+		execvp(options.command[0], options.command);
+		fprintf(stderr, "schedc-load: %s: %s\n", options.command[0], strerror(errno));
+		_exit(127);
+	}
+	if (child > 0)
+		setpgid(child, child);
+	return child;
+}
+
+static void stop_command(pid_t child)
+{
+	int status;
+
+	kill(-child, SIGTERM);
+	for (int tries = 0; tries < 50; tries++) {
+		if (waitpid(child, &status, WNOHANG) == child)
+			return;
+		usleep(20000);
+	}
+	kill(-child, SIGKILL);
+	waitpid(child, &status, 0);
+}
+
+static bool command_ended(pid_t child)
+{
+	int status;
+
+	if (waitpid(child, &status, WNOHANG) != child)
+		return false;
+	run.command_status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+	return true;
+}
+
+// True when the command (or the time to hold) is over, false when the scheduler is gone before.
+static bool hold(pid_t *child, long long end)
+{
+	for (;;) {
+		if (*child > 0 ? command_ended(*child) : now_ns() >= end) {
+			*child = 0;
+			return is_current();
+		}
+		if (!is_current())
+			return false;
+		if (asked_to_stop)
+			return true;
+		usleep(POLL_US);
+	}
+}
+
+static void collect(struct bpf_object *object)
+{
+	run.events.length = run.counters.length = 0;
+	events_read(&run.events);
+	counters_json(object, &run.counters);
+	programs_read(object, run.programs, run.nr_programs);
+}
+
+// Why it is gone, once the kernel has finished throwing it out.
+static enum outcome departed(struct bpf_object *object)
+{
+	wait_for_state("disabled", 5000);
+	run.has_exit = exit_read(object, &run.exit);
+	collect(object);
+	if (run.has_exit && run.exit.kind > KIND_NORMAL_MAX)
+		return fail(EJECTED, 0, "ejected: %s", run.exit.reason);
+	if (run.has_exit)
+		return fail(LEFT, 0, "ended: %s", run.exit.reason);
+	return fail(EJECTED, 0, "no longer the kernel's scheduler");
+}
+
+static bool wants_restart(void)
+{
+	return options.reattach && run.has_exit && run.exit.kind <= KIND_NORMAL_MAX &&
+	       (run.exit.exit_code & SCX_RESTART);
+}
+
+static enum outcome detach(struct bpf_object *object, struct bpf_link *link)
+{
+	run.stage = "detach";
+	bpf_link__destroy(link);
+	run.detached = wait_for_state("disabled", 5000);
+	run.has_exit = exit_read(object, &run.exit);
+	return run.detached ? FINE : fail(NOT_RESTORED, 0, "the default scheduler is not back");
+}
+
+// One life of a scheduler: from opening the object to its end, whoever ended it.
+static enum outcome one_life(pid_t *child, long long *end)
+{
+	struct bpf_object *object = open_object();
+	struct bpf_link *link = NULL;
+	enum outcome outcome;
+	long long start;
+
+	if (!object)
+		return fail(BAD_OBJECT, errno, "%s: %s", options.object, strerror(errno));
+	outcome = load(object);
+	if (outcome == FINE)
+		outcome = attach(object, &link);
+	if (outcome != FINE) {
+		wait_for_state("disabled", 5000);
+		run.has_exit = exit_read(object, &run.exit);
+	} else {
+		run.stage = "run";
+		start = now_ns();
+		if (!*end) {
+			*end = start + (long long)(options.hold * 1e9);
+			*child = options.command ? start_command() : 0;
+		}
+		run.stayed = hold(child, *end);
+		run.attached_ns += now_ns() - start;
+		if (run.stayed) {
+			collect(object);
+			outcome = detach(object, link);
+		} else {
+			outcome = departed(object);
+			bpf_link__destroy(link);
+			run.detached = wait_for_state("disabled", 5000);
+		}
+	}
+	bpf_object__close(object);
+	return outcome;
+}
+
+// --- the report
+
+static void field(struct text *json, const char *name, const char *data)
+{
+	text_add(json, ",\n \"%s\": ", name);
+	text_json(json, data ? data : "", data ? strlen(data) : 0);
+}
+
+static void report_programs(struct text *json)
+{
+	text_add(json, ",\n \"programs\": [");
+	for (int i = 0; i < run.nr_programs; i++) {
+		struct program *p = &run.programs[i];
+
+		text_add(json, "%s\n  {\"name\": ", i ? "," : "");
+		text_json(json, p->name, strlen(p->name));
+		text_add(json, ", \"insns\": %u, \"run_cnt\": %llu, \"run_time_ns\": %llu", p->insns,
+			 (unsigned long long)p->run_cnt, (unsigned long long)p->run_time_ns);
+		if (!run.loads && p->log && *p->log) {
+			text_add(json, ", \"log\": ");
+			text_json(json, p->log, strnlen(p->log, LOG_SIZE));
+		}
+		text_add(json, "}");
+	}
+	text_add(json, "]");
+}
+
+static void make_report(struct text *json)
+{
+	text_add(json, "{\"outcome\": %d, \"error\": %d", run.outcome, run.error);
+	text_add(json, ", \"loads\": %d, \"attaches\": %d, \"stayed\": %d, \"detached\": %d", run.loads,
+		 run.attaches, run.stayed, run.detached);
+	text_add(json, ",\n \"restarts\": %d, \"enable_seq\": %lld, \"command_status\": %d", run.restarts,
+		 run.enable_seq, run.command_status);
+	text_add(json, ", \"load_ns\": %lld, \"attach_ns\": %lld, \"attached_ns\": %lld", run.load_ns,
+		 run.attach_ns, run.attached_ns);
+	field(json, "stage", run.stage);
+	field(json, "problem", run.problem.data);
+	field(json, "ops", run.ops);
+	field(json, "libbpf", run.libbpf.data);
+	field(json, "kmsg", run.kmsg.data);
+	field(json, "unresolved", run.unresolved.data);
+	text_add(json, ",\n \"exit\": ");
+	if (run.has_exit) {
+		text_add(json, "{\"kind\": %u, \"code\": %lld", run.exit.kind, (long long)run.exit.exit_code);
+		field(json, "reason", run.exit.reason);
+		field(json, "msg", run.exit.msg);
+		text_add(json, "}");
+	} else {
+		text_add(json, "null");
+	}
+	report_programs(json);
+	text_add(json, ",\n \"events\": %s", run.events.length ? run.events.data : "{}");
+	text_add(json, ",\n %s}\n",
+		 run.counters.length ? run.counters.data : "\"classes\": [], \"queues\": []");
+}
+
+static int write_report(void)
+{
+	struct text json = { 0 }, name = { 0 };
+	FILE *file;
+
+	make_report(&json);
+	if (!options.report) {
+		fputs(json.data, stdout);
+		return 0;
+	}
+	text_add(&name, "%s.new", options.report);
+	file = fopen(name.data, "we");
+	if (!file || fputs(json.data, file) < 0 || fclose(file) || rename(name.data, options.report)) {
+		fprintf(stderr, "schedc-load: %s: %s\n", options.report, strerror(errno));
+		return -1;
+	}
+	return 0;
+}
+
+// --- options
+
+static int usage(void)
+{
+	fputs("usage: schedc-load --object FILE [--settings FILE] [--report FILE] [--bpf-stats]\n"
+	      "                   [--reattach] [--hold SECONDS | -- COMMAND ARGUMENT...]\n", stderr);
+	return USAGE;
+}
+
+static bool parse_options(int argc, char **argv, const char **settings)
+{
+	static const struct option known[] = {
+		{ "object", required_argument, NULL, 'o' },  { "settings", required_argument, NULL, 's' },
+		{ "report", required_argument, NULL, 'r' },  { "hold", required_argument, NULL, 'h' },
+		{ "bpf-stats", no_argument, NULL, 'b' },     { "reattach", no_argument, NULL, 'a' },
+		{ 0 },
+	};
+	char *end;
+	int c;
+
+	while ((c = getopt_long(argc, argv, "+", known, NULL)) != -1) {
+		switch (c) {
+		case 'o': options.object = optarg; break;
+		case 's': *settings = optarg; break;
+		case 'r': options.report = optarg; break;
+		case 'b': options.bpf_stats = true; break;
+		case 'a': options.reattach = true; break;
+		case 'h':
+			options.hold = strtod(optarg, &end);
+			if (*end || options.hold < 0)
+				return false;
+			break;
+		default: return false;
+		}
+	}
+	if (optind < argc)
+		options.command = argv + optind;
+	return options.object != NULL;
+}
+
+int main(int argc, char **argv)
+{
+	const char *settings = NULL;
+	char *text = NULL;
+	long long end = 0;
+	pid_t child = 0;
+	int kmsg;
+
+	if (!parse_options(argc, argv, &settings))
+		return usage();
+	libbpf_set_print(on_libbpf_message);
+	signal(SIGINT, on_signal);
+	signal(SIGTERM, on_signal);
+	kmsg = kmsg_open();
+	run.stage = "open";
+	if (options.bpf_stats && bpf_enable_stats(BPF_STATS_RUN_TIME) < 0)
+		fprintf(stderr, "schedc-load: BPF statistics: %s\n", strerror(errno));
+	if (settings_read(settings, &text, &run.problem)) {
+		options.settings = text;
+		run.outcome = one_life(&child, &end);
+		while (wants_restart() && run.outcome == LEFT) {
+			run.restarts++;
+			run.problem.length = 0;
+			run.problem.data[0] = 0;
+			run.outcome = one_life(&child, &end);
+		}
+	} else {
+		run.outcome = USAGE;
+	}
+	if (child > 0)
+		stop_command(child);
+	if (run.outcome == FINE && run.command_status)
+		run.outcome = COMMAND_FAILED;
+	kmsg_collect(kmsg, &run.kmsg);
+	if (write_report() && run.outcome == FINE)
+		return USAGE;
+	return run.outcome;
+}

@@ -1,0 +1,153 @@
+"""The guest's own programs: C of backends/vm/guest, compiled on this machine.
+
+Input: the C sources and a compiler: the system's, else zig from PyPI. Output: program name -> ELF.
+Invariant: cached by a hash of sources, flags and compiler, so it is compiled once. The programs are
+linked against the guest's own libraries (see `packages.BASE`), never this machine's, and run in the
+guest only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from schedc.data import data_path
+from schedc.vm.errors import NO_GUEST_COMPILER, VmError
+from schedc.vm.store import Progress, Store, prune, silent
+
+FLAGS = ("-std=gnu11", "-O2", "-Wall", "-Wextra")
+KEPT = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """One program: its sources, and what it is linked with beyond libc."""
+
+    name: str
+    sources: tuple[Path, ...]
+    flags: tuple[str, ...] = ()
+    with_libbpf: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Compiler:
+    """A command that compiles C for x86-64 Linux with glibc, and its identity."""
+
+    command: tuple[str, ...]
+    version: str
+
+
+def small_programs() -> tuple[Program, ...]:
+    """What every guest has: the first process and the loader."""
+    guest = data_path("backends/vm/guest")
+    loader = tuple(sorted((guest / "loader").glob("*.c")))
+    return (
+        Program("init", (guest / "init.c",)),
+        Program("schedc-load", loader, with_libbpf=True),
+    )
+
+
+def workload_programs() -> tuple[Program, ...]:
+    """Each C file of workloads/ is a program: wakeup.c -> wl-wakeup."""
+    folder = data_path("backends/vm/guest/workloads")
+    flags = ("-pthread", f"-I{folder}", "-lm")
+    return tuple(Program(f"wl-{p.stem}", (p,), flags) for p in sorted(folder.glob("*.c")))
+
+
+def compiled(
+    store: Store, programs: Sequence[Program], base: Path, progress: Progress = silent
+) -> dict[str, Path]:
+    """The programs, compiled; `base` is the unpacked tree of `packages.BASE`."""
+    key = hashlib.sha256(source_digest(programs).encode())
+    compilers = available()
+    for compiler in compilers:
+        key.update(compiler.version.encode())
+    name = key.hexdigest()[:16]
+
+    def build(into: Path) -> None:
+        for number, program in enumerate(programs):
+            progress("compiling guest programs", number / len(programs))
+            _compile(compilers, program, base, into)
+
+    folder = store.entry("programs", name, build, progress)
+    prune(store.root / "programs", KEPT)
+    return {program.name: folder / program.name for program in programs}
+
+
+def source_digest(programs: Iterable[Program]) -> str:
+    """A hash of everything that decides what the programs are, but for the compiler."""
+    hasher = hashlib.sha256(" ".join(FLAGS).encode())
+    for program in programs:
+        folder = program.sources[0].parent
+        files = {*program.sources, *folder.glob("*.h")}
+        for path in sorted(files):
+            hasher.update(f"{program.name}/{path.name}\0".encode())
+            hasher.update(hashlib.sha256(path.read_bytes()).digest())
+    return hasher.hexdigest()
+
+
+@cache
+def available() -> tuple[Compiler, ...]:
+    """Compilers of this machine, the preferred one first."""
+    found: list[Compiler] = []
+    for name in ("cc", "gcc", "clang", *(f"clang-{n}" for n in range(22, 15, -1))):
+        if path := shutil.which(name):
+            found.append(Compiler((path,), _version((path,))))
+            break
+    if importlib.util.find_spec("ziglang"):
+        # An old glibc as target: the programs then run with any newer one, as the guest's is.
+        zig = (sys.executable, "-m", "ziglang", "cc", "-target", "x86_64-linux-gnu.2.36")
+        found.append(Compiler(zig, _package_version("ziglang")))
+    if not found:
+        raise VmError(
+            NO_GUEST_COMPILER,
+            "no C compiler to build the guest's programs with",
+            help="pip install ziglang, or install gcc or clang",
+        )
+    return tuple(found)
+
+
+def _compile(compilers: Sequence[Compiler], program: Program, base: Path, into: Path) -> None:
+    """Compile with the first compiler that manages: one without libc headers doesn't."""
+    complaints: list[str] = []
+    for compiler in compilers:
+        command = [*compiler.command, *FLAGS, *map(str, program.sources), "-s"]
+        if program.with_libbpf:
+            library = base / "usr/lib/x86_64-linux-gnu/libbpf.so.1"
+            # What libbpf itself needs (libelf, a newer glibc) is the guest's and found there.
+            command += [f"-I{base}/usr/include", str(library), "-Wl,--allow-shlib-undefined"]
+        command += [*program.flags, "-o", str(into / program.name)]
+        done = subprocess.run(
+            command, capture_output=True, text=True, errors="replace", check=False
+        )
+        if done.returncode == 0:
+            return
+        errors = [line for line in done.stderr.splitlines() if "error" in line]
+        complaints += [f"{compiler.command[0]}: {line}" for line in errors[:3]]
+    raise VmError(
+        NO_GUEST_COMPILER,
+        f"the guest's program {program.name} does not compile",
+        notes=tuple(complaints[:6]),
+        help="install a C compiler with its headers (gcc and libc6-dev), or pip install ziglang",
+    )
+
+
+def _version(command: tuple[str, ...]) -> str:
+    done = subprocess.run([*command, "--version"], capture_output=True, text=True, check=False)
+    return done.stdout.partition("\n")[0]
+
+
+def _package_version(name: str) -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return f"{name} {version(name)}"
+    except PackageNotFoundError:
+        return name
