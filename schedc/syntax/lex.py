@@ -1,0 +1,129 @@
+"""Text to tokens.
+
+Input: the text of a source. Output: tokens, ending in one END, and what was wrong with characters,
+numbers and strings. Invariant: tokens are in order and don't overlap; what can't be read becomes
+either the token that was probably meant or a JUNK token, which no statement accepts, and a
+diagnostic stands for each.
+
+Lark's contextual lexer would read `idleinllc` as `idle in llc`; here words and numbers end where
+letters and digits end, and so every token is known without the parser. That is the only
+difference: a text without run-together words has the same tokens in both (tests/syntax).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from schedc.diagnostics.model import Diagnostic
+from schedc.source import Source, Span
+
+WORD, REF, MODULE, VERSION = "WORD", "REF", "MODULE", "VERSION"
+TIME, PERCENT, INT, STRING = "TIME", "PERCENT", "INT", "STRING"
+OPERATOR, JUNK, END = "OPERATOR", "JUNK", "$END"
+
+SCOPES = ("task", "cpu", "llc", "node", "class", "cgroup", "comm", "global", "tune", "let")
+NAME_SHAPE = re.compile(r"[a-z][a-z0-9_]{0,31}")
+
+_SCOPE_SHAPE = "|".join(SCOPES)
+_REF_SHAPE = re.compile(rf"(?:{_SCOPE_SHAPE})\.[a-z][a-z0-9_]{{0,31}}")
+_NUMBER_SHAPES = (
+    (INT, re.compile(r"[0-9]{1,12}")),
+    (TIME, re.compile(r"[0-9]{1,12}(?:ns|us|ms|s)")),
+    (PERCENT, re.compile(r"[0-9]{1,12}%")),
+    (VERSION, re.compile(r"[0-9]{1,5}\.[0-9]{1,5}\.[0-9]{1,5}")),
+)
+
+_TOKEN = re.compile(
+    r"""[ \t\r]*(?:
+      (?P<newline>\n)
+    | (?P<comment>\#[^\n]*)
+    | (?P<MODULE>[a-z][a-z0-9_]{0,31}/[a-z][a-z0-9_]{0,31}@[0-9]{1,4}(?![0-9A-Za-z_]))
+    | (?P<word>[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*)
+    | (?P<number>[0-9][0-9A-Za-z_µμ]*(?:\.[0-9][0-9A-Za-z_µμ]*)*%?)
+    | (?P<STRING>"(?:[^"\\\x00-\x1f\x7f]|\\["\\nt]|\\x[0-9a-f]{2})*")
+    | (?P<slip>&&|\|\||//|/\*|=>|=<|<>|:=|\*\*|\+\+|!(?!=)|[;?'"])
+    | (?P<OPERATOR>\.\.|<=|>=|==|!=|\+=|-=|[-<>=+*/(){},:|])
+    | (?P<other>[^ \t\r\n])
+    )""",
+    re.VERBOSE,
+)
+
+
+@dataclass(slots=True)
+class Token:
+    """`fresh` is set on the first token of a line; `terminal` is set when the parser takes it."""
+
+    kind: str
+    text: str
+    start: int
+    end: int
+    fresh: bool = False
+    terminal: str = ""
+
+    @property
+    def span(self) -> Span:
+        return Span(self.start, self.end)
+
+
+@dataclass(frozen=True, slots=True)
+class Comment:
+    """`# …`, with its offset; `own_line` if nothing else stands on its line before it."""
+
+    text: str
+    start: int
+    end: int
+    own_line: bool
+
+
+@dataclass(slots=True)
+class Lexed:
+    tokens: list[Token]
+    comments: list[Comment]
+    problems: list[Diagnostic]
+
+
+def lex(source: Source) -> Lexed:
+    """All tokens of a source."""
+    from schedc.syntax import slips
+
+    text = source.text
+    tokens: list[Token] = []
+    comments: list[Comment] = []
+    found = slips.Slips(source)
+    fresh = True
+    at = 0
+    match = _TOKEN.match
+    while hit := match(text, at):
+        group = hit.lastgroup or ""
+        start, at = hit.span(group)
+        if group == "newline":
+            fresh = True
+            continue
+        if group == "comment":
+            comments.append(Comment(text[start:at], start, at, fresh))
+            continue
+        kind = group
+        if group == "word":
+            piece = text[start:at]
+            kind = REF if "." in piece and _REF_SHAPE.fullmatch(piece) else WORD
+        elif group == "number":
+            kind = number_kind(text[start:at])
+        if kind == JUNK or group in ("slip", "other"):
+            made, at = found.read(start, at, group)
+            for token in made:
+                token.fresh, fresh = fresh, False
+                tokens.append(token)
+            continue
+        tokens.append(Token(kind, text[start:at], start, at, fresh))
+        fresh = False
+    tokens.append(Token(END, "", len(text), len(text), True))
+    return Lexed(tokens, comments, found.diagnostics())
+
+
+def number_kind(text: str) -> str:
+    """Which number a text is, or JUNK."""
+    for kind, shape in _NUMBER_SHAPES:
+        if shape.fullmatch(text):
+            return kind
+    return JUNK
