@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 import sys
-from pathlib import Path
 
 import click
 
 from schedc.cli.console import Console
 from schedc.cli.failure import Exit
 from schedc.cli.suggest import did_you_mean
-from schedc.data import MissingData, data_path
+from schedc.data import MissingData, read_data
 from schedc.diagnostics.codes import CODES
 from schedc.diagnostics.render.visible import visible
 
@@ -42,7 +41,7 @@ def page(code: str) -> str | None:
     if code not in CODES:
         return None
     try:
-        return data_path(f"docs/errors/{code}.md").read_text(encoding="utf-8")
+        return read_data(f"docs/errors/{code}.md")
     except MissingData:
         return f"# {code}: {CODES[code].title}\n"
 
@@ -50,33 +49,25 @@ def page(code: str) -> str | None:
 def entry(word: str) -> str | None:
     """The sections of the language's reference whose heading has the word in backticks, else the
     rows of its tables that begin with it."""
-    sections: list[str] = []
-    rows: list[str] = []
-    for path in _reference_files():
-        text = path.read_text(encoding="utf-8")
-        sections += _sections(text, word)
-        rows += _rows(text, word)
-    if sections:
-        return "\n".join(sections)
-    return "\n".join(rows) if rows else None
+    text = _reference()
+    found = _sections(text, word) or _rows(text, word)
+    return "\n".join(found) if found else None
 
 
 def words() -> list[str]:
     """Every word that has an entry."""
     found: set[str] = set()
-    for path in _reference_files():
-        for line in path.read_text(encoding="utf-8").splitlines():
-            if line.startswith(("#", "|")):
-                found.update(_terms(line if line.startswith("#") else line.split("|")[1]))
+    for line in _reference().splitlines():
+        if line.startswith(("#", "|")):
+            found.update(_terms(line if line.startswith("#") else line.split("|")[1]))
     return sorted(found)
 
 
-def _reference_files() -> list[Path]:
+def _reference() -> str:
     try:
-        folder = data_path("docs/language")
+        return read_data("docs/language/reference.md")
     except MissingData:
-        return []
-    return sorted(folder.glob("*.md"))
+        return ""
 
 
 def _terms(text: str) -> set[str]:
