@@ -29,7 +29,7 @@ BASELINE = "eevdf"
 """The arm without any sched_ext scheduler: the kernel's own."""
 
 _GIVE_UP = 2
-"""An arm whose first runs were all void is not run any more after so many."""
+"""After so many runs of an arm, all void by its scheduler, there is nothing to compare."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,11 +164,11 @@ def measure(
     run_once: Callable[[Slot], Outcome],
     done: Callable[[Run], None] = lambda run: None,
 ) -> tuple[Run, ...]:
-    """Run every slot; an arm that its scheduler fails each time is given up after two runs."""
+    """Run every slot; when a scheduler has failed each of its first runs, the rest is not run."""
     runs: list[Run] = []
     for slot in plan:
         if hopeless(runs, slot.arm):
-            continue
+            break
         run = Run(slot.arm, slot.pair, slot.seed, slot.warmup, run_once(slot))
         runs.append(run)
         done(run)

@@ -120,12 +120,14 @@ def _classes(found: object, names: tuple[str, ...]) -> tuple[ClassCount, ...]:
         counts.append(
             ClassCount(
                 _name(names, index),
-                *(
-                    _count(entry, key)
-                    for key in ("enqueued", "direct", "run", "preempted", "ran_ns", "wait_ns",
-                                "wait_max_ns")
-                ),
-                wait_hist=hist,
+                _count(entry, "enqueued"),
+                _count(entry, "direct"),
+                _count(entry, "run"),
+                _count(entry, "preempted"),
+                _count(entry, "ran_ns"),
+                _count(entry, "wait_ns"),
+                _count(entry, "wait_max_ns"),
+                hist,
             )
         )
     return tuple(counts)

@@ -44,6 +44,8 @@ METRICS: dict[str, Metric] = {
         *_percentiles("child_life", "from a fork until the child is reaped"),
         *_percentiles("victim_wait", "waits of 50 µs or more of a task that wants a cpu"),
         Metric("throughput", "1/s", "higher", "requests, operations or events done a second"),
+        Metric("switches", "1/s", "higher", "bytes passed between two processes a second"),
+        Metric("forks", "1/s", "higher", "processes forked and reaped a second"),
         Metric("makespan", "ns", "lower", "until the last job is done"),
         Metric("mean_completion", "ns", "lower", "mean over the jobs of when each was done"),
         Metric("last_short", "ns", "lower", "until the last short job is done"),

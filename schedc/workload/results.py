@@ -162,33 +162,31 @@ def _cyclictest(text: str) -> Result:
 
 
 _STRESS_LINE = re.compile(
-    r"^\s*-?\s*stressor:\s*(\S+)|^\s*bogo-ops-per-second-real-time:\s*([0-9.]+)|"
-    r"^\s*wall-clock-time:\s*([0-9.]+)",
-    re.MULTILINE,
+    r"^\s*-?\s*stressor:\s*(\S+)|^\s*bogo-ops-per-second-real-time:\s*([0-9.]+)", re.MULTILINE
 )
+_STRESSORS = {"cpu": "throughput", "switch": "switches", "fork": "forks"}
 
 
 def _stress(text: str) -> Result:
-    """The `--yaml` of stress-ng: bogus operations a second, summed over its stressors."""
+    """The `--yaml` of stress-ng: operations a second of each kind of worker.
+
+    Operations of different stressors are not alike, so they are not added up: `throughput` is
+    that of the computing workers alone.
+    """
     rates: dict[str, float] = {}
-    walls: list[float] = []
     stressor = ""
-    for name, rate, wall in _STRESS_LINE.findall(text):
+    for name, rate in _STRESS_LINE.findall(text):
         try:
             if name:
                 stressor = name
             elif rate and stressor:
                 rates[stressor] = float(rate)
-            elif wall and stressor:
-                walls.append(float(wall))
         except ValueError as failure:
             raise BadOutput(str(failure)) from failure
     if not rates:
         raise BadOutput("no stressor with its operations a second")
-    return Result(
-        {"throughput": sum(rates.values()), "makespan": max(walls, default=0.0) * 1e9},
-        {}, {"stressors": rates},
-    )
+    values = {name: rates[key] for key, name in _STRESSORS.items() if key in rates}
+    return Result(values, {}, {"stressors": rates})
 
 
 _SYSBENCH_RATE = re.compile(r"^\s*events per second:\s*([0-9.]+)\s*$", re.MULTILINE)

@@ -54,15 +54,39 @@ def test_a_batch_with_killed_jobs_is_no_result() -> None:
 
 
 def test_hackbench() -> None:
-    assert parse_result("hackbench", fixture("hackbench.txt")).value("makespan") == 14e6
+    assert parse_result("hackbench", fixture("hackbench.txt")).value("makespan") == 42e6
 
 
 def test_cyclictest_counts_what_is_beyond_its_histogram() -> None:
     result = parse_result("cyclictest", fixture("cyclictest.json"))
     histogram = result.histograms["wakeup"]
-    assert histogram.count == 600
-    # All latencies were beyond -h 5: they stand at their thread's maximum.
-    assert histogram.high == 2_310_000
+    # Two threads of 30 cycles; of the second, three were beyond -h 400 and count as its maximum.
+    assert histogram.count == 60
+    assert histogram.high == 476_000
+
+
+def test_stress() -> None:
+    result = parse_result("stress", fixture("stress.yaml"))
+    rates = result.extra["stressors"]
+    assert isinstance(rates, dict) and set(rates) == {"cpu", "switch", "fork"}
+    assert result.values == {
+        "throughput": rates["cpu"], "switches": rates["switch"], "forks": rates["fork"],
+    }
+
+
+@pytest.mark.parametrize("test", ["cpu", "threads"])
+def test_sysbench(test: str) -> None:
+    text = fixture(f"sysbench-{test}.txt")
+    result = parse_result("sysbench", text)
+    events = int(text.split("total number of events:")[1].split()[0])
+    # Every event is in the histogram, and half of them are at or below the median's bucket.
+    assert result.histograms["request"].count == events
+    assert result.values["throughput"] == pytest.approx(
+        events / float(text.split("total time:")[1].split("s")[0]), rel=0.02
+    )
+    p99 = result.value("request_p99")
+    assert p99 is not None
+    assert p99 <= 1.04e6 * float(text.split("max:")[1].split()[0])
 
 
 @pytest.mark.parametrize("parser", sorted(PARSERS))
