@@ -1,0 +1,56 @@
+"""The stages, readable from top to bottom.
+
+Input: a `Source`. Output: an `Analysis`: the tree, the typed policy if there is no error, and every
+diagnostic in the order of the source. Invariant: a mistake in a policy is a diagnostic, never an
+exception; a policy is there exactly when no diagnostic is an error.
+
+    source -> tree -> symbols -> names -> draft -> ranges -> typed policy -> (proof) -> C -> object
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from schedc.diagnostics.model import Diagnostic
+from schedc.ir.nodes import Policy
+from schedc.passes.bounds import check_bounds
+from schedc.passes.lower import lower
+from schedc.passes.names import resolve
+from schedc.passes.ranges import infer_ranges
+from schedc.passes.report import Report
+from schedc.passes.symbols import declare
+from schedc.source import Source
+from schedc.syntax.tree import PolicyTree
+
+
+@dataclass(frozen=True, slots=True)
+class Analysis:
+    """`sources`: the texts that the policy extends, by the name in `Span.file`."""
+
+    tree: PolicyTree
+    policy: Policy | None
+    diagnostics: tuple[Diagnostic, ...]
+    sources: Mapping[str, Source] = field(default_factory=dict)
+
+
+def analyze(source: Source) -> Analysis:
+    """Everything that can be known of a policy without a C compiler."""
+    from schedc.syntax.parse import parse
+
+    tree, syntax = parse(source)
+    report = Report()
+    report.extend(syntax)
+    policy = _type(tree, report)
+    return Analysis(tree, policy, report.diagnostics())
+
+
+def _type(tree: PolicyTree, report: Report) -> Policy | None:
+    symbols = declare(tree, report)
+    names = resolve(symbols, report)
+    draft = lower(symbols, names, report)
+    if draft is None:
+        return None
+    policy = check_bounds(draft, infer_ranges(draft), report)
+    # The next stage is the proof: it takes the typed policy, and gives a verdict beside it.
+    return None if report.has_errors else policy
