@@ -1,0 +1,147 @@
+"""C text to object bytes.
+
+Input: the generated C, a compiler, and the policy that it was made of. Output: the object, or
+diagnostics against lines of the policy (through `#line`). Invariant: the same text and the same
+compiler give the same bytes, wherever they are: the compiler runs in a fresh folder, sees only
+relative names, and its folder is recorded as `.`.
+
+The policy's text lies beside the C under the name that `#line` gives: clang copies the lines into
+the object's BTF, and the kernel's verifier quotes them.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from schedc.diagnostics.model import Diagnostic, error
+from schedc.source import Source, Span
+from schedc.toolchain.find import Compiler
+from schedc.toolchain.target import Target, load_target
+
+_TIMEOUT_S = 120.0
+_MAX_MESSAGES = 8
+
+# `mixed.sched:12:5: error: …`, also with the folder that clang puts in front of it.
+_MESSAGE = re.compile(
+    r"(?:\./)?(?P<file>[^:\n]+):(?P<line>\d+):(?:\d+:)? (?P<kind>fatal error|error|warning): "
+    r"(?P<text>.*)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """The object, None if there are errors; `log` is all that the compiler said."""
+
+    object: bytes | None
+    diagnostics: tuple[Diagnostic, ...]
+    log: str = ""
+
+
+def compile_c(
+    text: str, compiler: Compiler, *, source: Source | None = None, target: Target | None = None
+) -> Compiled:
+    """Compile C text; `source` is the policy that its `#line` directives name."""
+    target = target or load_target()
+    try:
+        with tempfile.TemporaryDirectory(prefix="schedc-") as folder:
+            return _compile(text, compiler, source, target, Path(folder))
+    except subprocess.TimeoutExpired:
+        return _broken(compiler, f"it did not finish within {_TIMEOUT_S:.0f} s")
+    except OSError as failure:
+        return _broken(compiler, failure.strerror or str(failure))
+
+
+def _compile(
+    text: str, compiler: Compiler, source: Source | None, target: Target, folder: Path
+) -> Compiled:
+    (folder / "policy.bpf.c").write_text(text, encoding="utf-8")
+    (folder / "include").symlink_to(target.include)
+    if source is not None:
+        _write_policy(folder, source)
+    done = subprocess.run(
+        arguments(compiler, target), cwd=folder, capture_output=True, text=True, errors="replace",
+        check=False, timeout=_TIMEOUT_S, stdin=subprocess.DEVNULL, env=_environment(folder),
+    )
+    if done.returncode == 0:
+        return Compiled((folder / "policy.bpf.o").read_bytes(), (), done.stderr)
+    return Compiled(None, read_messages(done.stderr, source), done.stderr)
+
+
+def arguments(compiler: Compiler, target: Target) -> list[str]:
+    """The whole command line; names are relative to the folder it runs in."""
+    if compiler.kind == "clang":
+        head = [*compiler.command, "-target", target.clang_triple]
+    else:
+        head = [*compiler.command, "cc", "-target", target.zig_triple]
+    return [
+        *head, *target.flags, "-fdebug-compilation-dir=.", "-Iinclude",
+        "-c", "policy.bpf.c", "-o", "policy.bpf.o",
+    ]
+
+
+def line_name(source_name: str) -> str:
+    """The name that `#line` gives to a policy: its last part, without what C would read as more.
+
+    A path would make the object depend on where the policy lies.
+    """
+    name = re.sub(r"[^\w.+-]", "_", Path(source_name).name)
+    return name if name.strip(".") else "policy.sched"
+
+
+def _write_policy(folder: Path, source: Source) -> None:
+    path = folder / line_name(source.name)
+    if not path.exists():
+        path.write_text(source.text, encoding="utf-8", errors="replace")
+
+
+def _environment(folder: Path) -> dict[str, str]:
+    """The caller's, but messages in English and dates that don't get into the object."""
+    environment = {**os.environ, "LC_ALL": "C", "SOURCE_DATE_EPOCH": "0"}
+    if not os.access(Path(environment.get("HOME", "/")), os.W_OK):
+        # zig wants a folder for its cache.
+        environment["ZIG_GLOBAL_CACHE_DIR"] = str(folder / "zig")
+    environment["ZIG_LOCAL_CACHE_DIR"] = str(folder / "zig-local")
+    return environment
+
+
+def read_messages(log: str, source: Source | None) -> tuple[Diagnostic, ...]:
+    """The compiler's errors as diagnostics against the policy's lines.
+
+    Columns are those of the C text, so a whole line of the policy is marked.
+    """
+    found = []
+    for match in _MESSAGE.finditer(log):
+        if match["kind"] == "warning":
+            continue
+        here = source is not None and match["file"] == line_name(source.name)
+        span = _line_span(source, int(match["line"])) if source is not None and here else None
+        found.append(
+            error(
+                "E0702",
+                f"the C compiler refused the generated C: {match['text']}",
+                span,
+                label="from this line" if here else "",
+                notes=[] if here else [f"at {match['file']}:{match['line']} of the C text"],
+                help="this is a bug in schedc: please report it with the policy",
+            )
+        )
+    if not found:
+        tail = "\n".join(log.strip().splitlines()[-5:]) or "it said nothing"
+        found.append(error("E0702", "the C compiler failed", None, notes=[tail]))
+    return tuple(found[:_MAX_MESSAGES])
+
+
+def _line_span(source: Source, line: int) -> Span:
+    text = source.line_text(min(max(line, 1), source.line_count or 1))
+    start = source.offset(line) + len(text) - len(text.lstrip())
+    return Span(start, start + len(text.strip()))
+
+
+def _broken(compiler: Compiler, reason: str) -> Compiled:
+    found = error("E0702", f"{compiler.describe()} failed: {reason}", None)
+    return Compiled(None, (found,))
