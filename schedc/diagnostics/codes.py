@@ -47,6 +47,11 @@ _TITLES = {
     "E0110": "a character that no policy contains",
     "E0111": "a file that can't be read",
     "E0112": "a configuration that can't be used",
+    "E0113": "a word or sign of another language",
+    "E0114": "a word that is no fact",
+    "E0115": "a statement that ends too soon",
+    "E0116": "a string that is not written as strings are",
+    "E0117": "a header that is missing or stands twice",
     # -- 02xx names ----------------------------------------------------------------------------
     "E0201": "an undeclared name",
     "E0202": "a name declared twice",

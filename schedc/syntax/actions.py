@@ -38,8 +38,9 @@ class Builder:
         """A TIME, INT or PERCENT token."""
         text = token.text
         if token.kind != TIME:
-            kind = "percent" if text.endswith("%") else "int"
-            return t.Number(kind, int(text.rstrip("%")), text, token.span)
+            if text.endswith("%"):
+                return t.Number("percent", int(text[:-1]), text, token.span)
+            return t.Number("int", int(text), text, token.span)
         unit = text.lstrip("0123456789")
         value = int(text[: -len(unit)]) * _UNIT_NS[unit]
         if value > MAX_TIME_NS:
@@ -269,7 +270,7 @@ def _place(b: Builder, parts: Parts, span: Span) -> t.Place:
 
 
 def _rung(b: Builder, parts: Parts, span: Span) -> t.Rung:
-    where = next(part for part in parts if type(part) is str)
+    where: Any = next(part for part in parts if type(part) is str)
     return t.Rung(_has(parts, "fast"), _has(parts, "core"), where, _after(parts, "when"), span)
 
 

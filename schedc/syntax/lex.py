@@ -39,8 +39,8 @@ _TOKEN = re.compile(
       (?P<newline>\n)
     | (?P<comment>\#[^\n]*)
     | (?P<MODULE>[a-z][a-z0-9_]{0,31}/[a-z][a-z0-9_]{0,31}@[0-9]{1,4}(?![0-9A-Za-z_]))
+    | (?P<number>(?:v(?=[0-9]+\.[0-9]))?[0-9][0-9A-Za-z_µμ]*(?:\.[0-9][0-9A-Za-z_µμ]*)*%?)
     | (?P<word>[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*)
-    | (?P<number>[0-9][0-9A-Za-z_µμ]*(?:\.[0-9][0-9A-Za-z_µμ]*)*%?)
     | (?P<STRING>"(?:[^"\\\x00-\x1f\x7f]|\\["\\nt]|\\x[0-9a-f]{2})*")
     | (?P<slip>&&|\|\||//|/\*|=>|=<|<>|:=|\*\*|\+\+|!(?!=)|[;?'"])
     | (?P<OPERATOR>\.\.|<=|>=|==|!=|\+=|-=|[-<>=+*/(){},:|])
@@ -90,7 +90,7 @@ def lex(source: Source) -> Lexed:
     text = source.text
     tokens: list[Token] = []
     comments: list[Comment] = []
-    found = slips.Slips(source)
+    found = slips.Slips(source, tokens)
     fresh = True
     at = 0
     match = _TOKEN.match

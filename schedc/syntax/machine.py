@@ -13,11 +13,14 @@ from typing import Any
 from schedc.diagnostics.model import error
 from schedc.source import Span
 from schedc.syntax.actions import ACTIONS, Builder
-from schedc.syntax.lex import NAME_SHAPE, WORD, Token
+from schedc.syntax.lex import NAME_SHAPE, OPERATOR, WORD, Token
 from schedc.syntax.tables import END, Tables
 
 MAX_HEIGHT = 100
 """Highest tree of an expression: later stages recurse over it."""
+
+MAX_STACK = 700
+"""Deepest stack; 32 parentheses, each after all the operators that can wait for one, need 600."""
 
 
 @dataclass(slots=True)
@@ -48,25 +51,26 @@ class Machine:
     def actions(self) -> dict[str, int]:
         return self.tables.actions[self.stack[-1].state]
 
-    def terminal(self, token: Token) -> str:
+    def terminal(self, token: Token, state: int | None = None) -> str:
         """What the token is here: a word is a keyword where one fits, else a name."""
-        if token.kind != WORD and token.kind != "OPERATOR":
-            return token.kind
-        actions = self.actions
-        if token.text in actions or token.kind != WORD:
-            return token.text
-        return "NAME" if "NAME" in actions and NAME_SHAPE.fullmatch(token.text) else token.text
+        if token.kind != WORD:
+            return token.text if token.kind == OPERATOR else token.kind
+        actions = self.actions if state is None else self.tables.actions[state]
+        if token.text not in actions and "NAME" in actions and NAME_SHAPE.fullmatch(token.text):
+            return "NAME"
+        return token.text
 
-    def accepts(self, *terminals: str) -> bool:
-        """Whether these terminals could come next, one after the other."""
-        states = [entry.state for entry in self.stack[-1:]]
-        # `depth` entries of the real stack lie below those in `states`.
+    def fits(self, *symbols: str | Token) -> bool:
+        """Whether these terminals or tokens could come next, one after the other."""
+        states = [self.stack[-1].state]
+        # States below `states[0]` are those of the stack, up to this many.
         depth = len(self.stack) - 1
-        for terminal in terminals:
+        for symbol in symbols:
+            terminal = symbol if type(symbol) is str else self.terminal(symbol, states[-1])  # type: ignore[arg-type]
             while True:
-                action = self.tables.actions[states[-1]].get(terminal)
                 if terminal == END and states[-1] == self.tables.end:
                     return True
+                action = self.tables.actions[states[-1]].get(terminal)
                 if action is None:
                     return False
                 if action >= 0:
@@ -82,7 +86,50 @@ class Machine:
 
     def expected(self) -> set[str]:
         """The terminals that really could come next (the tables list more: lookaheads merge)."""
-        return {terminal for terminal in self.actions if self.accepts(terminal)}
+        return {terminal for terminal in self.actions if self.fits(terminal)}
+
+    # --- statements -------------------------------------------------------------------------------
+
+    @property
+    def open_brace(self) -> int | None:
+        """Where on the stack the `{` of the block stands that is being read."""
+        for at in range(len(self.stack) - 1, 0, -1):
+            if self.stack[at].symbol == "{":
+                return at
+        return None
+
+    @property
+    def base(self) -> int:
+        """The topmost entry that belongs to whole statements; the one being read is above it."""
+        brace = self.open_brace
+        at = 0 if brace is None else brace
+        if brace is None and len(self.stack) > 1 and self.stack[1].symbol == "header":
+            at = 1
+        if len(self.stack) > at + 1 and self.stack[at + 1].symbol.startswith("__"):
+            # Only at these two places does a repetition begin a list of statements.
+            at += 1 if brace is not None or at == 1 else 0
+        return at
+
+    @property
+    def separator(self) -> str:
+        """A terminal that only a complete statement can stand before."""
+        return END if self.open_brace is None else "}"
+
+    def settle(self) -> bool:
+        """Finish the statement if it could end here; whether it could."""
+        terminal = self.separator
+        if not self.fits(terminal):
+            return False
+        if terminal == END:
+            # END itself would finish the policy; any verb finishes the statement alike.
+            terminal = "dispatch"
+        while (action := self.actions[terminal]) < 0:
+            self._reduce(-action - 1)
+        return True
+
+    def drop(self) -> None:
+        """Forget the statement that is being read."""
+        del self.stack[self.base + 1 :]
 
     # --- running ----------------------------------------------------------------------------------
 
@@ -90,27 +137,22 @@ class Machine:
         """Take the token if it fits; False, with the stack as it was, if not."""
         terminal = self.terminal(token)
         action = self.actions.get(terminal)
-        at_end = terminal == END
-        if action is None and not (at_end and self._finished()):
-            return False
-        if action is not None and action < 0 and not self.accepts(terminal):
+        if action is None or action < 0:
             # A merged lookahead would reduce first and fail then; keep the stack for recovery.
-            return False
-        while action is not None and action < 0:
-            self._reduce(-action - 1)
-            if at_end and self._finished():
-                break
-            action = self.actions.get(terminal)
-        if at_end:
+            if not self.fits(terminal):
+                return False
+            while action is not None and action < 0:
+                self._reduce(-action - 1)
+                if terminal == END and self.stack[-1].state == self.tables.end:
+                    break
+                action = self.actions.get(terminal)
+        if terminal == END:
             self.result = self.stack[-1].value
             return True
         assert action is not None
         token.terminal = terminal
         self.stack.append(Entry(action, terminal, token, token.start, token.end, 0))
         return True
-
-    def _finished(self) -> bool:
-        return self.stack[-1].state == self.tables.end
 
     def _reduce(self, number: int) -> None:
         rule = self.tables.rules[number]

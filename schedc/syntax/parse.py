@@ -8,11 +8,12 @@ that the source says; with some, the tree holds every statement that could be re
 
 from __future__ import annotations
 
-from schedc.diagnostics.model import Diagnostic, error, sort_key
+from schedc.diagnostics.model import Diagnostic, sort_key
 from schedc.source import Source, Span
 from schedc.syntax import tables
 from schedc.syntax.lex import lex
 from schedc.syntax.machine import Machine
+from schedc.syntax.recover import MAX_PROBLEMS, Reader
 from schedc.syntax.tree import PolicyTree
 
 
@@ -20,14 +21,14 @@ def parse(source: Source) -> tuple[PolicyTree, tuple[Diagnostic, ...]]:
     """The tree of a policy, and what is wrong with its syntax in order of position."""
     lexed = lex(source)
     machine = Machine(tables.load())
-    problems = lexed.problems
-    header, items = None, ()
-    for token in lexed.tokens:
-        if not machine.offer(token):
-            problems.append(error("E0105", f"unexpected `{token.text}`", token.span))
-            break
-    if machine.result is not None:
-        header, items = machine.result
-    problems += machine.builder.problems
-    tree = PolicyTree(header, items, Span(0, len(source.text)))
-    return tree, tuple(sorted(problems, key=sort_key))
+    reader = Reader(source, machine, lexed.tokens)
+    reader.run()
+    header, items = machine.result
+    problems = lexed.problems + reader.problems + machine.builder.problems
+    tree = PolicyTree(
+        header=None if reader.header_missing else header,
+        items=items,
+        span=Span(0, len(source.text)),
+        broken=tuple(reader.broken),
+    )
+    return tree, tuple(sorted(problems, key=sort_key)[:MAX_PROBLEMS])

@@ -10,11 +10,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from decimal import Decimal, InvalidOperation
 
 from schedc.diagnostics.model import Diagnostic, Edit, Fix, error
 from schedc.source import Source, Span
-from schedc.syntax.lex import INT, JUNK, OPERATOR, STRING, TIME, WORD, Token, number_kind
+from schedc.syntax.lex import INT, JUNK, OPERATOR, STRING, TIME, VERSION, WORD, Token, number_kind
 
 MAX_PROBLEMS = 20
 
@@ -64,6 +63,8 @@ class Slips:
     """Reads slips, and remembers what to say of them."""
 
     source: Source
+    tokens: list[Token]
+    """What was read so far."""
     _single: list[Diagnostic] = field(default_factory=list)
     _groups: dict[str, _Group] = field(default_factory=dict)
 
@@ -86,11 +87,11 @@ class Slips:
             gap = " " if meant.isalpha() and self.source.text[end : end + 1].isalnum() else ""
             before = self.source.text[max(0, start - 1) : start]
             lead = " " if meant.isalpha() and before.isalnum() else ""
-            self._slip("E0111", piece, start, end, message, help, lead + meant + gap)
+            self._slip("E0113", piece, start, end, message, help, lead + meant + gap)
             return self._meant(meant, start, end), end
         if piece in _HOPELESS:
             message, help = _HOPELESS[piece]
-            self._add(error("E0111", message, Span(start, end), help=help))
+            self._add(error("E0113", message, Span(start, end), help=help))
             return [Token(JUNK, piece, start, end)], end
         return self._character(start)
 
@@ -102,10 +103,8 @@ class Slips:
         digits, unit, percent = parts.groups("") if parts else (text, "", "")
         if (glued := self._glued(text, start)) is not None:
             return glued
-        if digits.count(".") > 1:
-            self._add(error("E0108", f"`{_short(text)}` is no version", span,
-                            help="a version has three numbers of at most five digits: `1.0.0`"))
-            return [Token(JUNK, text, start, end)]
+        if self._after_policy() or digits.count(".") > 1 or text[0] == "v":
+            return self._version(text, start, end)
         scale = _UNITS.get(unit) or _FOREIGN_UNITS.get(unit) or _UNITS.get(unit.lower())
         if not unit and not percent:
             return self._plain(text, digits, start, end)
@@ -128,6 +127,22 @@ class Slips:
         self._add(error("E0108", f"`{text}` is no time", span, label=why, help=f"write `{meant}`",
                         fix=Fix((Edit(span, meant),))))
         return [Token(TIME, meant, start, end)]
+
+    def _after_policy(self) -> bool:
+        return len(self.tokens) > 1 and self.tokens[-2].text == "policy"
+
+    def _version(self, text: str, start: int, end: int) -> list[Token]:
+        """`v1.0` is 1.0.0; anything else is given up."""
+        span = Span(start, end)
+        digits = text.lstrip("v")
+        meant = digits + ".0" * (2 - digits.count("."))
+        if number_kind(meant) == VERSION:
+            self._add(error("E0108", f"`{text}` is no version", span, help=f"write `{meant}`",
+                            label="a version has three numbers", fix=Fix((Edit(span, meant),))))
+            return [Token(VERSION, meant, start, end)]
+        self._add(error("E0108", f"`{_short(text)}` is no version", span,
+                        help="a version has three numbers of at most five digits: `1.0.0`"))
+        return [Token(JUNK, text, start, end)]
 
     def _plain(self, text: str, digits: str, start: int, end: int) -> list[Token]:
         span = Span(start, end)
@@ -174,7 +189,7 @@ class Slips:
         inside = text[start + 1 : close]
         if quote == "'":
             meant = '"' + inside.replace('"', '\\"') + '"'
-            self._slip("E0114", "'", start, close + 1, "a string in single quotes",
+            self._slip("E0116", "'", start, close + 1, "a string in single quotes",
                        f"write `{meant}`" if len(meant) < 40 else "use double quotes", meant)
             return [Token(STRING, meant, start, close + 1)], close + 1
         self._bad_inside(inside, start + 1, span)
@@ -186,7 +201,7 @@ class Slips:
                         re.sub(r'\\[\\"nt]', "..", inside))
         at = Span(offset + bad.start(), offset + bad.end()) if bad else span
         what = "an escape that does not exist" if bad and bad[0][0] == "\\" else "a control character"
-        self._add(error("E0114", f"{what} in a string", at,
+        self._add(error("E0116", f"{what} in a string", at,
                         help='the escapes are `\\"`, `\\\\`, `\\n`, `\\t` and `\\x7f` '
                              "(two lower-case hexadecimal digits)"))
 
@@ -195,12 +210,12 @@ class Slips:
         if piece == "/*":
             close = text.find("*/", start + 2)
             end = len(text) if close < 0 else close + 2
-            self._add(error("E0111", "comments of C are not comments here", Span(start, start + 2),
+            self._add(error("E0113", "comments of C are not comments here", Span(start, start + 2),
                             help="begin each line of a comment with `#`"))
             return [], end
         end = text.find("\n", start)
         end = len(text) if end < 0 else end
-        self._slip("E0111", "//", start, start + 2, "`//` begins no comment", "write `#`", "#")
+        self._slip("E0113", "//", start, start + 2, "`//` begins no comment", "write `#`", "#")
         return [], end
 
     def _character(self, start: int) -> tuple[list[Token], int]:
@@ -213,7 +228,7 @@ class Slips:
                        f"write `{meant}`" if meant else "use a plain space", meant or " ")
             return self._meant(meant, start, start + 1), start + 1
         if char in "“”„‘’":
-            self._slip("E0114", "quotes", start, start + 1, "a typographic quote",
+            self._slip("E0116", "quotes", start, start + 1, "a typographic quote",
                        "strings stand in plain double quotes: `\"nginx\"`", '"')
             return [Token(JUNK, char, start, start + 1)], start + 1
         # A run of characters of this kind is one mistake.
@@ -306,6 +321,8 @@ def _short(text: str) -> str:
 
 def _time_text(digits: str, scale: int) -> str | None:
     """`1.5` of a unit of `scale` ns in the largest unit that makes it whole."""
+    from decimal import Decimal, InvalidOperation  # 4 ms, for slips only
+
     if len(digits) > 30:
         return None
     try:

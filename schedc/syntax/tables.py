@@ -1,7 +1,7 @@
 """The parser's tables: made from `grammar/policy.lark` by Lark, kept as JSON beside it.
 
 Input: the grammar, and `grammar/policy.tables.json`. Output: `Tables`, the LALR automaton that
-`schedc.syntax.machine` runs. Invariant: tables are used only if they carry the hash of the grammar
+`schedc.syntax.machine` runs. Invariant: tables are used only if they carry the checksum of the grammar
 that is there; otherwise they are made anew, which needs Lark and half a second.
 
 Importing Lark and compiling the grammar takes 0.7 s, reading the JSON 4 ms; `schedc check` has to
@@ -14,8 +14,8 @@ grammar (NAME, REF, TIME, …). No text of the first kind has a capital letter, 
 
 from __future__ import annotations
 
-import hashlib
 import json
+import zlib
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -53,11 +53,11 @@ class Tables:
 @cache
 def load() -> Tables:
     """The tables of the grammar that is installed."""
-    digest = hashlib.sha256(data_path(GRAMMAR).read_bytes()).hexdigest()
+    checksum = zlib.crc32(data_path(GRAMMAR).read_bytes())
     stored = data_root() / TABLES
     if stored.is_file():
         document = json.loads(stored.read_text(encoding="utf-8"))
-        if document["format"] == FORMAT and document["grammar_sha256"] == digest:
+        if document["format"] == FORMAT and document["grammar_crc32"] == checksum:
             return _from_document(document)
     return _from_document(json.loads(generate()))
 
@@ -82,7 +82,7 @@ def generate() -> str:
     fixed = {t.name: t.pattern.value for t in parser.terminals if t.pattern.type == "str"}
     ordered = sorted(parser.rules, key=lambda rule: (rule.origin.name, str(rule.expansion)))
     numbers = {rule: number for number, rule in enumerate(ordered)}
-    table: Any = parser.parser.parser._parse_table  # type: ignore[attr-defined]
+    table: Any = parser.parser.parser._parse_table
     start, end = table.start_states["start"], table.end_states["start"]
     order = _canonical_order(table.states, start)
     states: list[tuple[dict[str, int], dict[str, int]]] = []
@@ -99,7 +99,7 @@ def generate() -> str:
         states.append((actions, gotos))
     header = {
         "format": FORMAT,
-        "grammar_sha256": hashlib.sha256(data_path(GRAMMAR).read_bytes()).hexdigest(),
+        "grammar_crc32": zlib.crc32(data_path(GRAMMAR).read_bytes()),
         "lark": lark.__version__,
         "start": order[start],
         "end": order[end],

@@ -427,9 +427,22 @@ Item = (
 
 
 @dataclass(frozen=True, slots=True)
+class Broken:
+    """A statement that did not parse: its verb, and the name it declares or speaks of ("" unknown).
+
+    Names are as in the source, `used` for a queue, `task.used` for a state.
+    """
+
+    verb: str
+    name: str
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
 class PolicyTree:
     """A whole source. `items` are in source order; those that did not parse are left out."""
 
     header: Header | None
     items: tuple[Item, ...]
     span: Span
+    broken: tuple[Broken, ...] = ()
