@@ -10,7 +10,7 @@ from schedc.cli.files import expand, read_source
 from schedc.cli.options import files_argument, format_option, stdin_filename_option
 from schedc.diagnostics.model import Diagnostic
 from schedc.diagnostics.render import summary
-from schedc.source import Source
+from schedc.diagnostics.render.located import Sources
 
 
 @click.command()
@@ -33,12 +33,13 @@ def check(files: tuple[str, ...], stdin_filename: str, deny_warnings: bool) -> E
     return Exit.findings if code is Exit.fine and deny_warnings and everything else code
 
 
-def check_file(name: str, stdin_filename: str) -> tuple[tuple[Diagnostic, ...], Source]:
-    """The diagnostics of one policy, and its text to show them in."""
+def check_file(name: str, stdin_filename: str) -> tuple[tuple[Diagnostic, ...], Sources]:
+    """The diagnostics of one policy, and the texts to show them in."""
     source, unreadable = read_source(name, stdin_filename)
     if unreadable:
         # Bytes that aren't text: what the parser would say of them would only confuse.
-        return unreadable, source
+        return unreadable, Sources(source)
     from schedc.pipeline import analyze
 
-    return tuple(analyze(source).diagnostics), source
+    analysis = analyze(source)
+    return analysis.diagnostics, Sources(source, analysis.sources)

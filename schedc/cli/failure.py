@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from enum import IntEnum
 
 from schedc.diagnostics.model import Diagnostic, error
+from schedc.diagnostics.render.located import Sources
 from schedc.source import Source
 
 
@@ -41,7 +42,9 @@ def exit_code(diagnostics: Iterable[Diagnostic]) -> Exit:
 class Failure(Exception):
     """Ends the command: its diagnostics are shown and decide the exit code."""
 
-    def __init__(self, *diagnostics: Diagnostic, source: Source | None = None) -> None:
+    def __init__(
+        self, *diagnostics: Diagnostic, source: Source | Sources | None = None
+    ) -> None:
         super().__init__("; ".join(found.message for found in diagnostics))
         self.diagnostics = diagnostics
         self.source = source

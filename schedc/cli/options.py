@@ -52,3 +52,11 @@ def files_argument(command: F) -> F:
 def file_argument(command: F) -> F:
     """Exactly one policy, or `-`."""
     return click.argument("file", metavar="FILE", type=click.Path())(command)
+
+
+def cc_option(command: F) -> F:
+    """`--cc`: which C compiler; the best one by default."""
+    return click.option(
+        "--cc", metavar="PATH|clang|zig", envvar="SCHEDC_CC",
+        help="The C compiler.  [default: clang >= 16, else zig]",
+    )(command)
