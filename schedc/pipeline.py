@@ -15,10 +15,14 @@ from dataclasses import dataclass, field
 from schedc.diagnostics.model import Diagnostic
 from schedc.ir.nodes import Policy
 from schedc.passes.bounds import check_bounds
+from schedc.passes.extend import expand
+from schedc.passes.limits import check_limits
+from schedc.passes.lints import check_lints, check_unused
 from schedc.passes.lower import lower
 from schedc.passes.names import resolve
 from schedc.passes.ranges import infer_ranges
 from schedc.passes.report import Report
+from schedc.passes.structure import check_structure
 from schedc.passes.symbols import declare
 from schedc.source import Source
 from schedc.syntax.tree import PolicyTree
@@ -38,19 +42,26 @@ def analyze(source: Source) -> Analysis:
     """Everything that can be known of a policy without a C compiler."""
     from schedc.syntax.parse import parse
 
-    tree, syntax = parse(source)
     report = Report()
+    tree, syntax = parse(source)
     report.extend(syntax)
-    policy = _type(tree, report)
-    return Analysis(tree, policy, report.diagnostics())
+    expanded = expand(tree, parse, report)
+    policy = _type(expanded.tree, report)
+    return Analysis(tree, policy, report.diagnostics(), expanded.sources)
 
 
 def _type(tree: PolicyTree, report: Report) -> Policy | None:
+    """From the expanded tree to the typed policy, or None if anything is an error."""
     symbols = declare(tree, report)
+    if not check_limits(symbols, report):
+        return None  # what follows is only fast, and only safe, within the limits
     names = resolve(symbols, report)
     draft = lower(symbols, names, report)
+    check_structure(symbols, report)
+    check_unused(symbols, names, report)
     if draft is None:
         return None
     policy = check_bounds(draft, infer_ranges(draft), report)
+    check_lints(policy, report)
     # The next stage is the proof: it takes the typed policy, and gives a verdict beside it.
     return None if report.has_errors else policy

@@ -101,6 +101,7 @@ _TITLES = {
     "E0418": "a vtime state that doesn't fit",
     "W0419": "a line that can have no effect",
     "W0420": "a queue that no class uses",
+    "W0421": "a state that never changes",
     # -- 06xx back end -------------------------------------------------------------------------
     "E0601": "a part of the language that this back end can't lower soundly",
     "E0602": "an output that can't be written",

@@ -7,6 +7,9 @@ states and slices, saturation flags and longest slices hold placeholders until `
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any, TypeVar
+
 from schedc.ir import nodes as ir
 from schedc.ir.nodes import EVENTS
 from schedc.passes.declarations import (
@@ -24,6 +27,7 @@ from schedc.passes.lower_rule import lower_rule
 from schedc.passes.lower_state import lower_state
 from schedc.passes.names import Names
 from schedc.passes.report import Report
+from schedc.passes.size import Sizes, check_sizes
 from schedc.passes.symbols import Symbols
 from schedc.syntax import tree
 
@@ -36,30 +40,15 @@ def lower(symbols: Symbols, names: Names, report: Report) -> ir.Policy | None:
     tunes = {name: lower_tune(tune, report) for name, tune in symbols.tunes.items()}
     clocks = {name: clock_of(queue) for name, queue in symbols.queues.items()}
     env = Environment(symbols, report, tunes, clocks, state_types(symbols))
+    sizes = Sizes()
     for name in names.let_order:
-        env.lets[name] = lower_expr(symbols.lets[name].value, env)
-    cpu_sets = [lower_cpus(cpus, report) for cpus in symbols.cpus.values()]
-    queues = [
-        lower_queue(queue, index, clocks[name], report)
-        for index, (name, queue) in enumerate(symbols.queues.items())
-    ]
-    states = [lower_state(state, env) for state in symbols.states.values()]
-    classes = [_class(cls, index, env) for index, cls in enumerate(symbols.classes.values())]
-    events = {name: _event(symbols.events.get(name), env) for name in EVENTS}
-    places = [_place(name, env) for name in symbols.classes]
-    _check_unused_place(env)
-    rules = [lower_rule(rule, env) for rule in symbols.rules.values()]
-    lines = [] if symbols.dispatch is None else symbols.dispatch.lines
-    dispatch = [lower_line(line, env) for line in lines]
-    caps = [_cap(cap, report) for cap in symbols.caps.values()]
-    promises = [_promise(promise, report) for promise in symbols.promises.values()]
-    pack = _pack(symbols.pack, report) if symbols.pack is not None else None
+        env.lets[name] = _let(symbols.lets[name], env, sizes)
+    parts = _parts(symbols, env)
     header = symbols.tree.header
-    if report.has_errors or header is None or len(rules) != len(classes):
+    if report.has_errors or header is None:
         return None
-    by_class = {rule.cls: rule for rule in rules if rule is not None}
     goals = symbols.goal.goals if symbols.goal is not None else ()
-    return ir.Policy(
+    draft = ir.Policy(
         name=header.name.text,
         version=header.version,
         description=_text(header.description),
@@ -67,29 +56,56 @@ def lower(symbols: Symbols, names: Names, report: Report) -> ir.Policy | None:
         runnable=assumptions.runnable,
         weight=assumptions.weight,
         cgroups=assumptions.cgroups,
-        promises=_whole(promises),
-        tunes=_whole(list(tunes.values())),
-        cpu_sets=_whole(cpu_sets),
+        tunes=_whole(tunes.values()),
         exes=tuple(env.exes),
         cgroup_paths=tuple(env.cgroups),
-        queues=_whole(queues),
-        states=_whole(states),
-        classes=_whole(classes),
-        caps=_whole(caps),
-        pack=pack,
-        events={name: _whole(list(body)) for name, body in events.items()},
-        places=tuple(_whole(list(rungs)) for rungs in places),
-        rules=tuple(by_class[name] for name in symbols.classes),
-        dispatch=_whole(dispatch),
         slice_max_ns=0,
         span=symbols.tree.span,
+        **parts,
     )
+    return draft if check_sizes(draft, sizes, report) else None
 
 
-def _whole(parts):  # type: ignore[no-untyped-def]
-    """The parts as a tuple; each is there, since nothing mistaken was reported."""
-    assert all(part is not None for part in parts), "poison without a diagnostic"
-    return tuple(parts)
+def _parts(symbols: Symbols, env: Environment) -> dict[str, Any]:
+    """The parts of the policy that expressions are in; poison is left out, as it was reported."""
+    report = env.report
+    queues = [
+        lower_queue(queue, index, env.clocks[name], report)
+        for index, (name, queue) in enumerate(symbols.queues.items())
+    ]
+    classes = [_class(cls, index, env) for index, cls in enumerate(symbols.classes.values())]
+    rules = {name: lower_rule(rule, env) for name, rule in symbols.rules.items()}
+    lines = symbols.dispatch.lines if symbols.dispatch is not None else ()
+    _check_unused_place(env)
+    return {
+        "promises": _whole(_promise(promise, report) for promise in symbols.promises.values()),
+        "cpu_sets": _whole(lower_cpus(cpus, report) for cpus in symbols.cpus.values()),
+        "queues": _whole(queues),
+        "states": _whole(lower_state(state, env) for state in symbols.states.values()),
+        "classes": _whole(classes),
+        "caps": _whole(_cap(cap, report) for cap in symbols.caps.values()),
+        "pack": _pack(symbols.pack, report) if symbols.pack is not None else None,
+        "events": {name: _event(symbols.events.get(name), env) for name in EVENTS},
+        "places": tuple(_place(name, env) for name in symbols.classes),
+        "rules": _whole(rules.get(name) for name in symbols.classes),
+        "dispatch": _whole([lower_line(line, env) for line in lines]),
+    }
+
+
+def _let(let: tree.Let, env: Environment, sizes: Sizes) -> ir.Expr | None:
+    """The expression that a `let` names; None if it is mistaken or would grow too large."""
+    lowered = lower_expr(let.value, env)
+    if lowered is None or not sizes.fits(lowered, let.name.span, env.report):
+        return None
+    return lowered
+
+
+_Part = TypeVar("_Part")
+
+
+def _whole(parts: Iterable[_Part | None]) -> tuple[_Part, ...]:
+    """The parts that could be lowered. A draft with one missing is thrown away."""
+    return tuple(part for part in parts if part is not None)
 
 
 def _text(description: tree.String | None) -> str:
@@ -106,15 +122,16 @@ def _class(cls: tree.Class, index: int, env: Environment) -> ir.Class | None:
     return ir.Class(cls.name.text, index, when, cls.affinity, cpus, cls.span)
 
 
-def _event(event: tree.Event | None, env: Environment) -> list[ir.Assign | None]:
-    return [] if event is None else [lower_assign(assign, env) for assign in event.body]
+def _event(event: tree.Event | None, env: Environment) -> tuple[ir.Assign, ...]:
+    body = event.body if event is not None else ()
+    return _whole([lower_assign(assign, env) for assign in body])
 
 
-def _place(name: str, env: Environment) -> list[ir.Rung | None]:
+def _place(name: str, env: Environment) -> tuple[ir.Rung, ...]:
     """The rungs of a class: its own, else those for every class, else none."""
     places = env.symbols.places
     place = places.get(name) or places.get(None)
-    return [] if place is None else [lower_rung(rung, env) for rung in place.rungs]
+    return _whole([lower_rung(rung, env) for rung in place.rungs] if place is not None else [])
 
 
 def _check_unused_place(env: Environment) -> None:

@@ -57,8 +57,8 @@ def _resolve_rest(item: tree.Item, symbols: Symbols, names: Names, report: Repor
     """Cpu sets, and the targets of assignments."""
     match item:
         case tree.Class(cpus=cpus) if cpus is not None:
-            if cpus.text in symbols.cpus:
-                names.cpus.add(cpus.text)
+            names.cpus.add(cpus.text)
+            if cpus.text in symbols.cpus or symbols.may_be_declared("cpus", cpus.text):
                 return
             _undeclared(
                 report, "E0201", f"no cpu set is called `{cpus.text}`", cpus.span,
@@ -118,6 +118,10 @@ def _resolve_ref(ref: tree.Ref, symbols: Symbols, names: Names, report: Report) 
     elif (ref.scope, ref.name) in symbols.states:
         names.reads.add((ref.scope, ref.name))
     else:
+        verb = ref.scope if ref.scope in ("tune", "let") else "state"
+        name = ref.name if verb == ref.scope else _dotted(ref)
+        if symbols.may_be_declared(verb, name):
+            return
         what = {"tune": "tunable", "let": "named expression"}.get(ref.scope, "state")
         message = f"no {what} is called `{_dotted(ref)}`"
         _undeclared(report, "E0201", message, ref.span, _help_for(ref, symbols))
@@ -149,12 +153,14 @@ def _resolve_queue(name: tree.Name, symbols: Symbols, names: Names, report: Repo
     if name.text in symbols.queues:
         names.queues.add(name.text)
         return
+    if symbols.may_be_declared("queue", name.text):
+        return
     hint = _near_name(name.text, symbols.queues) or f"declare it: `queue {name.text} fifo`"
     _undeclared(report, "E0203", f"no queue is called `{name.text}`", name.span, hint)
 
 
 def _resolve_class(name: tree.Name, symbols: Symbols, report: Report) -> None:
-    if name.text in symbols.classes:
+    if name.text in symbols.classes or symbols.may_be_declared("class", name.text):
         return
     hint = _near_name(name.text, symbols.classes) or f"declare it: `class {name.text} when …`"
     _undeclared(report, "E0204", f"no class is called `{name.text}`", name.span, hint)

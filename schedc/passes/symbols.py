@@ -39,6 +39,13 @@ class Symbols:
     weight: tree.AssumeWeight | None
     cgroups: tree.AssumeCgroups | None
 
+    def may_be_declared(self, verb: str, name: str) -> bool:
+        """Whether a statement that did not parse may have declared or been this."""
+        return any(
+            broken.verb == "*" or (broken.verb == verb and broken.name in ("", name))
+            for broken in self.tree.broken
+        )
+
 
 class _Tables:
     """The tables while they fill: one dictionary for each kind of item."""
