@@ -148,7 +148,7 @@ class Apply:
 @dataclass(frozen=True, slots=True)
 class Charge:
     """ceil(100 * v / weight), weight >= 1. With `stint` (the value is `ran`) v is first clamped to
-    [CHARGE_MIN_NS, slice_max + TICK_MARGIN_NS], so that a charge is never 0 and never unbounded."""
+    [CHARGE_MIN_NS, Policy.stint_max_ns], so that a charge is never 0 and never unbounded."""
 
     value: Expr
     weight: Expr
@@ -453,6 +453,22 @@ class Policy:
     dispatch: tuple[Line, ...]
     slice_max_ns: int  # longest slice of any rule; an unlimited one counts as its `contended`
     span: Span
+
+    @property
+    def stint_max_ns(self) -> int:
+        """The most that one stint is charged for: the longest slice, once more for each time that a `keep` line may
+        let it go on, and a tick."""
+        kept = [line.count for line in self.dispatch if isinstance(line, Keep)]
+        turns = 1 + max((self.upper(count) for count in kept), default=0)
+        return self.slice_max_ns * turns + TICK_MARGIN_NS
+
+    def upper(self, expr: Const | TuneRef) -> int:
+        """Largest value of a constant or tunable."""
+        return expr.value if isinstance(expr, Const) else self.tune(expr.name).high
+
+    def lower(self, expr: Const | TuneRef) -> int:
+        """Least value of a constant or tunable."""
+        return expr.value if isinstance(expr, Const) else self.tune(expr.name).low
 
     def queue(self, name: str) -> Queue:
         return next(queue for queue in self.queues if queue.name == name)

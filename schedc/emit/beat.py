@@ -1,0 +1,148 @@
+"""The timer: what no callback of the kernel can do in time.
+
+It ends unlimited slices once somebody waits, wakes cpus whose cap has filled again, and decides how many cpus a packed
+policy keeps awake. Input: a `Context`. Output: C text, empty where the policy needs no timer.
+"""
+
+from __future__ import annotations
+
+from schedc.emit.context import Context
+from schedc.emit.names import class_id, nanoseconds
+from schedc.ir.nodes import NS_PER_MS, Queue, SliceUnlimited
+
+
+def period_ns(ctx: Context) -> int:
+    """Time between beats: half of the shortest interval that one must keep, within 1..10 ms; 0 without a timer."""
+    spans = [cap.period_ns * cap.percent // 100 for cap in ctx.policy.caps]
+    spans += [ctx.policy.lower(rule.slice.contended) for rule in ctx.policy.rules
+              if isinstance(rule.slice, SliceUnlimited)]  # fmt: skip
+    if ctx.policy.pack is not None:
+        spans.append(20 * NS_PER_MS)
+    return min(max(min(spans) // 2, NS_PER_MS), 10 * NS_PER_MS) if spans else 0
+
+
+def beat(ctx: Context) -> str:
+    """Definitions of the timer and its callback."""
+    period = period_ns(ctx)
+    if not period:
+        return ""
+    body = [*_unlimited(ctx), *_caps(ctx)]
+    loop = ["\tbpf_for(cpu, 0, nr_cpu_ids) {", "\t\tstruct cpu_ctx *c = &cpu_ctx[cpu_index(cpu)];", "",
+            *body, "\t}"] if body else []  # fmt: skip
+    pack = ["\tpack_cpus();"] if ctx.policy.pack is not None else []
+    lines = [
+        f"#define BEAT_NS ({nanoseconds(period)})",
+        "",
+        "struct beat {",
+        "\tstruct bpf_timer timer;",
+        "};",
+        "",
+        "struct {",
+        "\t__uint(type, BPF_MAP_TYPE_ARRAY);",
+        "\t__uint(max_entries, 1);",
+        "\t__type(key, u32);",
+        "\t__type(value, struct beat);",
+        '} beats SEC(".maps");',
+        "",
+        *_pack(ctx),
+        "static int on_beat(void *map, u32 *key, struct beat *b)",
+        "{",
+        "\tu64 now = scx_bpf_now();",
+        "\ts32 cpu;",
+        "",
+        *loop,
+        *pack,
+        "\tbpf_timer_start(&b->timer, BEAT_NS, 0);",
+        "\treturn 0;",
+        "}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _waiting(queues: list[Queue]) -> str:
+    """Condition: a task waits in one of the queues that the cpu serves."""
+    tests = []
+    for queue in queues:
+        if queue.domain == "cgroup":
+            tests.append(f"cgroups_waiting_{queue.name}()")
+        else:
+            tests.append(f"scx_bpf_dsq_nr_queued(dsq_{queue.name}(cpu)) > 0")
+    return " ||\n\t\t     ".join(tests)
+
+
+def _unlimited(ctx: Context) -> list[str]:
+    """An unlimited stint ends once it ran its minimum and somebody waits for the cpu."""
+    lines = []
+    for rule in ctx.policy.rules:
+        if isinstance(rule.slice, SliceUnlimited):
+            lines += ctx.mark(rule.slice.span, [
+                f"\t\tif (c->cls_bit & BIT({class_id(rule.cls)}) &&",
+                f"\t\t    (s64)(now - c->running_since) >= {ctx.print(rule.slice.contended)} &&",
+                f"\t\t    ({_waiting(list(ctx.policy.queues))}))",
+                "\t\t\tscx_bpf_kick_cpu(cpu, SCX_KICK_PREEMPT);",
+            ])  # fmt: skip
+    return lines
+
+
+def _caps(ctx: Context) -> list[str]:
+    """A cpu that idles because a cap was spent is woken when there is credit again."""
+    lines = []
+    for number, cap in enumerate(ctx.policy.caps):
+        rule = next(rule for rule in ctx.policy.rules if rule.cls == cap.cls)
+        queue = ctx.policy.queue(rule.queue)
+        lines += ctx.mark(cap.span, [
+            f"\t\tif (bucket_credit(&c->cap[{number}], now, {cap.percent}, {cap.period_ns}LL) > 0 &&",
+            f"\t\t    ({_waiting([queue])}))",
+            "\t\t\tscx_bpf_kick_cpu(cpu, SCX_KICK_IDLE);",
+        ])  # fmt: skip
+    return lines
+
+
+def cgroups_waiting(queue: Queue) -> str:
+    """Definition of `cgroups_waiting_Q`."""
+    return f"""static bool cgroups_waiting_{queue.name}(void)
+{{
+	u32 used = min(cgroup_slots_used, MAX_CGROUPS);
+	s32 slot;
+
+	bpf_for(slot, 0, used) {{
+		if (scx_bpf_dsq_nr_queued(dsq_{queue.name}(slot)) > 0)
+			return true;
+	}}
+	return false;
+}}
+"""
+
+
+def _pack(ctx: Context) -> list[str]:
+    """`pack_cpus`: enough cpus, from number 0 on, that those awake are busy for the share that was asked."""
+    if ctx.policy.pack is None:
+        return []
+    percent = ctx.policy.pack.percent
+    return f"""/*
+ * Cpus from number 0 on are kept awake, as many as hold the load at {percent}% each; one more while
+ * all of them are busy. The load is the number of busy cpus, averaged over about 16 beats.
+ */
+static void pack_cpus(void)
+{{
+	u32 busy = sub_sat(nr_cpu_ids, count_idle_cpus()), want;
+	struct bpf_cpumask *awake;
+	s32 cpu;
+
+	busy_average = div(busy_average * 15 + busy * 100, 16);
+	want = div(busy_average + {percent} - 1, {percent});
+	if (busy >= nr_awake && want <= nr_awake)
+		want = nr_awake + 1;
+	want = clamp(want, 1, nr_cpu_ids);
+	nr_awake = want;
+	awake = mask_at(MASK_AWAKE);
+	if (!awake)
+		return;
+	bpf_for(cpu, 0, nr_cpu_ids) {{
+		if (cpu < want)
+			bpf_cpumask_set_cpu(cpu, awake);
+		else
+			bpf_cpumask_clear_cpu(cpu, awake);
+	}}
+}}
+""".split("\n")
