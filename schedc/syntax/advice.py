@@ -51,6 +51,12 @@ _SHAPES = {
     "idle": "idle core in llc` or `idle prev",
 }  # fmt: skip
 
+_CLAUSES = {
+    "slice": "`enqueue`", "preempt": "`enqueue`", "key": "`enqueue`", "perf": "`enqueue`",
+    "when": "`class`, `keep`, or a line of a block", "prefer": "`class`", "confine": "`class`",
+    "per": "`queue`", "drift": "`queue`", "within": "`queue … by vtime`",
+}
+
 _QUANTITY = {TIME, INT, PERCENT, REF}
 
 
@@ -71,7 +77,7 @@ def _header(place: Place) -> Diagnostic | None:
         return None
     token = place.token
     end = min(token.end, token.start + 1) if token.kind != WORD else token.end
-    what = "the source is empty" if token.kind == END else "the policy has no header"
+    what = "the source is empty" if token.kind == END else "the policy does not begin with its header"
     return error("E0117", what, Span(token.start, end),
                  label="" if token.kind == END else "a policy begins with `policy`",
                  help="begin with `policy NAME 1.0.0`, and say in a string what it is for")
@@ -131,6 +137,9 @@ def _bad_beginning(place: Place) -> Diagnostic | None:
             "a state to assign to, such as `task.used`"]
         return error("E0104", f"no line of `{place.block}` begins with {_shown(place)}", token.span,
                      help=f"a line begins with {words.either(begin)}; `}}` closes the block")
+    if token.text in _CLAUSES:
+        return error("E0104", f"no statement begins with `{token.text}`", token.span,
+                     help=f"it belongs to {_CLAUSES[token.text]}, behind the rest of that statement")
     verbs = words.either([f"`{word}`" for word in words.ITEM_VERBS], most=99)
     return error("E0104", f"no statement begins with {_shown(place)}", token.span,
                  help=f"a statement begins with {verbs}")
@@ -249,7 +258,7 @@ def _module(place: Place) -> Diagnostic | None:
 
 def _expected(place: Place) -> Diagnostic:
     """What could stand here, in words."""
-    phrases = words.wanted(place.expected, place.before, place.complete, place.block)
+    phrases = words.wanted(place.expected, place.before, place.complete, place.block, place.verb)
     shape = _SHAPES.get(place.verb)
     help = f"the form is `{shape}`" if shape else None
     after = f" after `{_short(place.before)}`" if place.verb and place.before else ""

@@ -60,7 +60,12 @@ class Place:
         """The first word of the statement that is being read, "" between statements."""
         stack = self.machine.stack
         above = stack[self.machine.base + 1 :]
-        return self.source.text[above[0].start : above[0].end].split()[0] if above else ""
+        if not above:
+            return ""
+        first = above[0]
+        if type(first.value) is Token:
+            return first.value.text
+        return (self.source.text[first.start : first.end].split() or [""])[0]
 
     @cached_property
     def start(self) -> int:

@@ -36,6 +36,7 @@ class Reader:
         self.broken: list[Broken] = []
         self.header_missing = False
         self._opened_here = False
+        self._guessed = -1
         self._open = 0
 
     def run(self) -> None:
@@ -74,24 +75,38 @@ class Reader:
 
     def _get_over(self, at: int) -> int:
         """Get over the token at `at`, which doesn't fit."""
+        at = self._verb_in_value(at)
         token = self.tokens[at]
         if self.quiet or token.kind == JUNK:
             return self._skip(at, None)
         place = Place(self.source, self.machine, self.tokens, at)
         found = repair.find(place)
+        # A guess may have led here: then what is wrong was said already.
+        said = self._guessed == place.start and not (token.fresh and place.complete)
         if found is not None:
-            return self._apply(found, place)
-        if token.fresh and place.verb and place.complete:
-            # The statement before is whole: keep it, and look at this line by itself.
-            description = advice.describe(place)
-            self.machine.settle()
-            return self._skip(at, description)
-        return self._skip(at, advice.describe(place))
+            if found.guess:
+                self._guessed = place.start
+            return self._apply(found, said)
+        return self._skip(at, None if said else advice.describe(place))
 
-    def _apply(self, found: repair.Repair, place: Place) -> int:
+    def _verb_in_value(self, at: int) -> int:
+        """`class` and `cpus` are verbs, and can begin a value too.
+
+        Where one begins a line, was taken for a value, and what follows doesn't fit, it was the
+        verb of the next statement: the line before it ended too soon.
+        """
+        before = self.tokens[at - 1] if at else None
+        stack = self.machine.stack
+        if before is None or not before.fresh or before.text not in ("class", "cpus"):
+            return at
+        if stack[-1].value is not before or self.machine.base + 2 >= len(stack):
+            return at
+        stack.pop()
+        return at - 1
+
+    def _apply(self, found: repair.Repair, said: bool) -> int:
         texts = [token.text for token in found.tokens]
-        silent = texts == ["}"] and self._opened_here
-        if not silent:
+        if not said and not (texts == ["}"] and self._opened_here):
             self._complain(found.found)
         self._opened_here = texts == ["{"] or (self._opened_here and texts != ["}"])
         for _ in range(found.pop):
@@ -120,10 +135,16 @@ class Reader:
         if not (machine.settle() and not self.tokens[at].fresh):
             start = self._drop(at)
         if len(machine.stack) == 1:
+            later = self._later_header(at)
+            if later is not None:
+                return later
             self._pretend_header()
-            if start == at and self.tokens[at].fresh:
+            if start == at and machine.fits(self.tokens[at]):
                 return at
-        after = self._next(at)
+        # Behind a line without a verb comes more of its kind; a broken statement ends with what
+        # is indented below it.
+        column = self._column(self.tokens[start]) if start < at else 0
+        after = self._next(at, column)
         self._open = sum(entry.symbol in _OPENING for entry in machine.stack)
         if after == at and self.tokens[at].kind == END and machine.open_brace is not None:
             self._close()
@@ -144,6 +165,14 @@ class Reader:
             start -= 1
         return start
 
+    def _later_header(self, at: int) -> int | None:
+        """Where the header stands if something stands before it."""
+        for index in range(at + 1, len(self.tokens)):
+            token = self.tokens[index]
+            if token.fresh and token.text == "policy" and self.tokens[index + 1].kind == WORD:
+                return index
+        return None
+
     def _pretend_header(self) -> None:
         """Go on as if there were one: the items below are worth reading."""
         self.header_missing = True
@@ -153,8 +182,11 @@ class Reader:
     def _close(self) -> None:
         self.machine.offer(Token(OPERATOR, "}", len(self.source.text), len(self.source.text)))
 
-    def _next(self, at: int) -> int:
-        """The first token from `at` on that can begin a statement here."""
+    def _next(self, at: int, column: int) -> int:
+        """The first token from `at` on that can begin a statement here.
+
+        That is a verb at the beginning of a line, or any word there up to `column`.
+        """
         machine, tokens = self.machine, self.tokens
         in_block = machine.open_brace is not None
         depth = 0
@@ -167,11 +199,14 @@ class Reader:
                     return at
                 depth = max(0, depth - 1)
             elif token.fresh and token.kind in (WORD, REF):
-                begins = machine.fits(token) or token.text in _ITEM_BEGINNINGS
-                if begins and (depth == 0 or token.text in _ITEM_BEGINNINGS):
+                verb = token.text in _ITEM_BEGINNINGS
+                if verb or (depth == 0 and (machine.fits(token) or self._column(token) <= column)):
                     return at
             at += 1
         return at
+
+    def _column(self, token: Token) -> int:
+        return token.start - self.source.text.rfind("\n", 0, token.start)
 
     def _note(self, start: int, end: int) -> None:
         """Remember what the dropped statement spoke of."""

@@ -8,40 +8,50 @@ same edit is offered to the user, so that what later passes see is what the fixe
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from schedc.diagnostics.model import Diagnostic, Edit, Fix, Label, error
 from schedc.source import Span
 from schedc.syntax import words
 from schedc.syntax.lex import (
-    END, INT, NAME_SHAPE, OPERATOR, PERCENT, REF, SCOPES, TIME, WORD, Token,
+    END, INT, NAME_SHAPE, OPERATOR, PERCENT, REF, SCOPES, STRING, TIME, WORD, Token,
 )  # fmt: skip
 from schedc.syntax.place import Place
 
 
 @dataclass(frozen=True, slots=True)
 class Repair:
-    """Read `tokens` instead of those from `first` up to `last`; `pop` entries leave the stack."""
+    """Read `tokens` instead of those from `first` up to `last`; `pop` entries leave the stack.
+
+    A `guess` may be wrong, and what is found later in its statement with it.
+    """
 
     first: int
     last: int
     tokens: tuple[Token, ...]
     found: Diagnostic
     pop: int = 0
+    guess: bool = False
 
 
 def find(place: Place) -> Repair | None:
     """The first repair that fits."""
-    for attempt in _REPAIRS:
+    for attempt in _SURE:
         repair = attempt(place)
         if repair is not None and (repair.pop or _gets_on(place, repair)):
             return repair
+    for attempt in _GUESSES:
+        repair = attempt(place)
+        if repair is not None and _gets_on(place, repair):
+            return replace(repair, guess=True)
     return None
 
 
 def _gets_on(place: Place, repair: Repair) -> bool:
-    rest = repair.tokens or (place.tokens[repair.last],)
-    return place.machine.fits(rest[0])
+    if repair.tokens:
+        return place.machine.fits(repair.tokens[0])
+    after = place.tokens[repair.last]
+    return after.fresh or place.machine.fits(after)
 
 
 def _replace(place: Place, text: str, kind: str, found: Diagnostic) -> Repair:
@@ -97,8 +107,10 @@ def missing_open(place: Place) -> Repair | None:
     previous = place.previous
     if place.verb == "place" and previous is not None and previous.text == "idle":
         brace = Token(OPERATOR, "{", previous.start, previous.start)
-        found = error("E0107", "the block of `place` has no `{`", Span(previous.start - 1, previous.start),
-                      label="expected `{` here", help="blocks stand in `{` and `}`")
+        end = place.tokens[place.at - 2].end
+        found = error("E0107", "the block of `place` has no `{`", Span(end, end),
+                      label="expected `{` here", help="blocks stand in `{` and `}`",
+                      fix=_swap(Span(end, end), " {"))
         return Repair(place.at - 1, place.at - 1, (brace,), found, pop=1)
     if not place.machine.fits("{", place.token):
         return None
@@ -168,13 +180,13 @@ def near_keyword(place: Place) -> Repair | None:
     keywords = {text for text in place.expected if text[0].isalpha() and text.islower()}
     if not token.fresh:
         # On the same line a statement goes on; another one hardly begins.
-        keywords -= set(words.ITEM_VERBS) - {"on"} if place.verb else set()
+        keywords -= set(words.ITEM_VERBS) | set(words.BLOCK_OF) if place.verb else set()
     if place.block and token.fresh and place.complete:
         keywords |= set(words.ITEM_VERBS)
     meant = words.near(token.text, keywords)
     if meant is None:
         return None
-    begins = token.fresh and place.complete
+    begins = token.fresh and (place.complete or not place.verb)
     message = f"no statement begins with `{token.text}`" if begins else (
         f"`{token.text}` does not fit here")
     found = error("E0104" if begins else "E0105", message, token.span,
@@ -188,6 +200,8 @@ def loose_scope(place: Place) -> Repair | None:
     """`task used`: the dot is missing."""
     token, name = place.token, place.following
     if REF not in place.expected or token.text not in SCOPES or token.kind != WORD:
+        return None
+    if token.fresh and token.text in words.ITEM_VERBS:
         return None
     if name.kind != WORD or name.fresh or not NAME_SHAPE.fullmatch(name.text):
         return None
@@ -251,6 +265,19 @@ def meaning(place: Place) -> str | None:
 # --- signs ----------------------------------------------------------------------------------------
 
 
+def scope_missing(place: Place) -> Repair | None:
+    """`state used : time`: whose state it is has to be said."""
+    token = place.token
+    if place.before != "state" or token.kind != WORD or not NAME_SHAPE.fullmatch(token.text):
+        return None
+    meant = f"task.{token.text}"
+    found = error("E0109", f"the state `{token.text}` has no scope", token.span,
+                  help=f"write `{meant}`, or instead of `task` another of "
+                  f"{words.either([f'`{scope}`' for scope in SCOPES[1:-2]], 99)}",
+                  fix=_swap(token.span, meant))
+    return _replace(place, meant, REF, found)
+
+
 def equals(place: Place) -> Repair | None:
     """`=` where values are compared, `==` where one is set."""
     token = place.token
@@ -309,6 +336,23 @@ def unit(place: Place) -> Repair | None:
                       fix=_swap(gap, ""))
         return Repair(place.at, place.at + 1, (), found)
     return None
+
+
+def bare_list(place: Place) -> Repair | None:
+    """`cpus big = 0-3,8`: a list of cpus is a string."""
+    if place.verb != "cpus" or place.before != "=" or place.token.kind != INT:
+        return None
+    last = place.at
+    while place.tokens[last].kind == INT or place.tokens[last].text in ("-", ",", ".."):
+        if place.tokens[last].fresh:
+            break
+        last += 1
+    span = Span(place.token.start, place.tokens[last - 1].end)
+    inside = "".join(token.text for token in place.tokens[place.at : last]).replace("..", "-")
+    found = error("E0116", "a list of cpus without quotes", span, help=f'write `"{_short(inside)}"`',
+                  fix=_swap(span, f'"{inside}"'))
+    new = Token(STRING, f'"{inside}"', span.start, span.end)
+    return Repair(place.at, last, (new,), found)
 
 
 # --- one token too many, too few or wrong ---------------------------------------------------------
@@ -391,7 +435,10 @@ def _short(text: str) -> str:
     return text if len(text) <= 40 else text[:37] + "…"
 
 
-_REPAIRS: tuple[Callable[[Place], Repair | None], ...] = (
-    missing_close, missing_open, hyphen, spelling, loose_scope, equals, pattern_sign, unit,
+_SURE: tuple[Callable[[Place], Repair | None], ...] = (
+    missing_close, missing_open, hyphen, spelling, loose_scope, scope_missing, equals, pattern_sign,
+    unit, bare_list,
+)  # fmt: skip
+_GUESSES: tuple[Callable[[Place], Repair | None], ...] = (
     unknown_word, near_keyword, extra, unmatched, missing, wrong,
 )  # fmt: skip

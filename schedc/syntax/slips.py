@@ -109,7 +109,7 @@ class Slips:
         if not unit and not percent:
             return self._plain(text, digits, start, end)
         if percent and not unit:
-            self._add(error("E0108", f"`{_short(text)}` is no share", span,
+            self._add(error("E0108", f"`{_short(text)}` is not a share", span,
                             label="a share is a whole number of percent",
                             help=f"write `{_rounded(digits)}%`"))
             return [Token(JUNK, text, start, end)]
@@ -119,12 +119,12 @@ class Slips:
             return [Token(JUNK, text, start, end)]
         meant = _time_text(digits.replace("_", ""), scale)
         if meant is None or number_kind(meant) != TIME:
-            self._add(error("E0108", f"`{_short(text)}` is no time", span,
+            self._add(error("E0108", f"`{_short(text)}` is not a time", span,
                             help="write a whole number of at most 12 digits and a unit: `1500us`"))
             return [Token(JUNK, text, start, end)]
         why = "a time is a whole number" if "." in digits or "_" in digits else (
             "the units are `ns`, `us`, `ms` and `s`")
-        self._add(error("E0108", f"`{text}` is no time", span, label=why, help=f"write `{meant}`",
+        self._add(error("E0108", f"`{text}` is not a time", span, label=why, help=f"write `{meant}`",
                         fix=Fix((Edit(span, meant),))))
         return [Token(TIME, meant, start, end)]
 
@@ -137,10 +137,10 @@ class Slips:
         digits = text.lstrip("v")
         meant = digits + ".0" * (2 - digits.count("."))
         if number_kind(meant) == VERSION:
-            self._add(error("E0108", f"`{text}` is no version", span, help=f"write `{meant}`",
+            self._add(error("E0108", f"`{text}` is not a version", span, help=f"write `{meant}`",
                             label="a version has three numbers", fix=Fix((Edit(span, meant),))))
             return [Token(VERSION, meant, start, end)]
-        self._add(error("E0108", f"`{_short(text)}` is no version", span,
+        self._add(error("E0108", f"`{_short(text)}` is not a version", span,
                         help="a version has three numbers of at most five digits: `1.0.0`"))
         return [Token(JUNK, text, start, end)]
 

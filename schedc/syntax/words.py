@@ -47,6 +47,8 @@ _KINDS = {
     "REF": "a reference such as `task.used`",
 }
 
+_STRING_OF = {"policy": "a description in quotes", "tune": "a reason in quotes"}
+
 # What people write who know another system: word -> the word of the language.
 SYNONYMS = {
     "runtime": "ran", "run_time": "ran", "exec_time": "ran", "elapsed": "ran", "cpu_time": "burst",
@@ -98,11 +100,13 @@ def _distance(left: str, right: str, most: int) -> int:
     return above[-1]
 
 
-def wanted(expected: set[str], previous: str, complete: bool, block: str) -> list[str]:
+def wanted(
+    expected: set[str], previous: str, complete: bool, block: str, verb: str = ""
+) -> list[str]:
     """The expected terminals as phrases, the most telling first.
 
     `previous` is the text before the place, `complete` whether the statement could end there,
-    `block` the verb of the block around it or "".
+    `block` the verb of the block around it or "", `verb` that of the statement.
     """
     rest = set(expected) - {"$END"}
     phrases: list[str] = []
@@ -119,6 +123,9 @@ def wanted(expected: set[str], previous: str, complete: bool, block: str) -> lis
     if {"TIME", "INT", "PERCENT", "REF"} <= rest:
         rest -= {"TIME", "INT", "PERCENT", "REF", "-", "true", "false"}
         phrases.append("an amount such as `5ms`, `3`, `20%` or `tune.x`")
+    if "STRING" in rest and verb in _STRING_OF:
+        rest.discard("STRING")
+        phrases.append(_STRING_OF[verb])
     phrases += [_KINDS[kind] for kind in _KINDS if kind in rest]
     rest -= set(_KINDS)
     if len(rest & _OPERATORS) > 3:
