@@ -47,11 +47,9 @@ class Compiler:
 def small_programs() -> tuple[Program, ...]:
     """What every guest has: the first process and the loader."""
     guest = data_path("backends/vm/guest")
+    init = tuple(sorted((guest / "init").glob("*.c")))
     loader = tuple(sorted((guest / "loader").glob("*.c")))
-    return (
-        Program("init", (guest / "init.c",)),
-        Program("schedc-load", loader, with_libbpf=True),
-    )
+    return (Program("init", init), Program("schedc-load", loader, with_libbpf=True))
 
 
 def workload_programs() -> tuple[Program, ...]:

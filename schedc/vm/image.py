@@ -100,7 +100,7 @@ APPLETS = (
 def with_job(image: Image, job: Job) -> bytes:
     """The image's archive followed by one that puts a job into /job (see init.c)."""
     entries: dict[str, cpio.Entry] = {}
-    for name, data in {**job.files, "run.sh": job.script.encode()}.items():
+    for name, data in job.contents().items():
         check_name(name)
         entries[f"job/{name}"] = cpio.file(data, executable=True)
     return image.path.read_bytes() + cpio.archive(entries)

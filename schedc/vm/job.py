@@ -59,11 +59,20 @@ class Shape:
 class Job:
     """Files (paths below /job) and a busybox shell script, run in /job as root.
 
-    The script leaves results in out/, which is there and empty when it starts.
+    The script leaves results in out/, which is there and empty when it starts. A job may have a
+    `command` instead: it is started without a shell, some hundredths of a second sooner.
     """
 
     files: Mapping[str, bytes]
-    script: str
+    script: str = ""
+    command: tuple[str, ...] = ()
+
+    def contents(self) -> dict[str, bytes]:
+        """All files that go into /job."""
+        if self.command:
+            words = b"".join(word.encode() + b"\0" for word in self.command)
+            return {**self.files, "command": words}
+        return {**self.files, "run.sh": self.script.encode()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +106,7 @@ def pack(job: Job) -> bytes:
     """The tar that the guest unpacks into /job; the same job gives the same bytes."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as tar:
-        for name, data in sorted({**job.files, "run.sh": job.script.encode()}.items()):
+        for name, data in sorted(job.contents().items()):
             check_name(name)
             info = tarfile.TarInfo(name)
             info.size = len(data)

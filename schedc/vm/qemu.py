@@ -36,7 +36,7 @@ SKIPPED = (
 KERNEL_OPTIONS = (
     "console=ttyS0", "quiet", "loglevel=4", "panic=-1", "nokaslr", "tsc=reliable",
     "no_timer_check", "mitigations=off", "cryptomgr.notests", "lsm=capability", "audit=0",
-    "8250.nr_uarts=1", "random.trust_cpu=off", f"initcall_blacklist={','.join(SKIPPED)}",
+    "8250.nr_uarts=1", "random.trust_cpu=off", "init_on_alloc=0", f"initcall_blacklist={','.join(SKIPPED)}",
 )  # fmt: skip
 
 

@@ -44,15 +44,39 @@ struct program {
 	uint64_t run_cnt, run_time_ns;
 };
 
-struct settings {
-	char *text;
-};
-
 // Growing text; used for reports and messages.
 struct text {
 	char *data;
 	size_t length, size;
 };
+
+struct options {
+	const char *object, *settings, *report;
+	char **command;
+	double hold;
+	bool bpf_stats, reattach, exercise;
+};
+
+struct run {
+	enum outcome outcome;
+	const char *stage;		// how far it came
+	struct text problem;		// what we say about it
+	struct text libbpf;		// what libbpf said
+	struct text kmsg;		// what the kernel said
+	struct text unresolved;		// settings that matched nothing
+	struct text events, counters;
+	struct program programs[MAX_PROGRAMS];
+	int nr_programs;
+	bool loads, attaches, stayed, detached;
+	struct exit_record exit;
+	bool has_exit;
+	int error, restarts, command_status;
+	long long enable_seq, load_ns, attach_ns, attached_ns;
+	char ops[128];
+};
+
+extern struct options options;
+extern struct run run;
 
 void text_add(struct text *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void text_bytes(struct text *t, const char *data, size_t length);
@@ -79,3 +103,13 @@ long long now_ns(void);
 void programs_read(struct bpf_object *object, struct program *programs, int count);
 void counters_json(struct bpf_object *object, struct text *json);
 bool exit_read(struct bpf_object *object, struct exit_record *record);
+
+// report.c
+int write_report(void);
+
+// child.c
+pid_t start_command(void);
+void stop_command(pid_t child);
+bool command_ended(pid_t child);
+void start_exercise(void);
+void stop_exercise(void);

@@ -3,7 +3,10 @@
 // schedc-load: loads a scheduler, holds it while a command runs, and reports what the kernel said.
 //
 //   schedc-load --object FILE [--settings FILE] [--report FILE] [--bpf-stats] [--reattach]
-//               [--hold SECONDS | -- COMMAND ARGUMENT…]
+//               [--exercise] [--hold SECONDS | -- COMMAND ARGUMENT…]
+//
+// --exercise: some busy and some waking tasks meanwhile. --reattach: where the kernel asks for it (a
+// cpu came or went), load again, with the new topology.
 //
 // The process holds the scheduler's link: if it dies, however it dies, the kernel goes back to its
 // own scheduler. The report is written on every way out.
@@ -17,37 +20,15 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #define SCX_RESTART (1LL << 48)		// SCX_ECODE_ACT_RESTART
 #define KIND_NORMAL_MAX 66		// kinds above are errors
 #define POLL_US 100000
+#define ATTACH_NS 2000000000LL
 
-static struct {
-	const char *object, *settings, *report;
-	char **command;
-	double hold;
-	bool bpf_stats, reattach;
-} options;
-
-static struct run {
-	enum outcome outcome;
-	const char *stage;		// how far it came
-	struct text problem;		// what we say about it
-	struct text libbpf;		// what libbpf said
-	struct text kmsg;		// what the kernel said
-	struct text unresolved;		// settings that matched nothing
-	struct text events, counters;
-	struct program programs[MAX_PROGRAMS];
-	int nr_programs;
-	bool loads, attaches, stayed, detached;
-	struct exit_record exit;
-	bool has_exit;
-	int error, restarts, command_status;
-	long long enable_seq, load_ns, attach_ns, attached_ns;
-	char ops[128];
-} run;
+struct options options;
+struct run run;
 
 static volatile sig_atomic_t asked_to_stop;
 
@@ -157,7 +138,9 @@ static enum outcome attach(struct bpf_object *object, struct bpf_link **link)
 	if (!*link)
 		return fail(NOT_ATTACHED, errno, "not attached: %s", strerror(errno));
 	// The kernel may say yes and still give up right after (an error in init_task, say).
-	wait_for_state("enabled", 2000);
+	while (!wait_for_state("enabled", 50) && now_ns() - start < ATTACH_NS)
+		if (exit_read(object, &run.exit))
+			break;
 	run.enable_seq = read_number("/sys/kernel/sched_ext/enable_seq");
 	run.attach_ns = now_ns() - start;
 	if (run.enable_seq == before || !is_current())
@@ -168,45 +151,12 @@ static enum outcome attach(struct bpf_object *object, struct bpf_link **link)
 
 // --- while it runs
 
-static pid_t start_command(void)
+// The next look at the scheduler; no later than `end`, if there is one.
+static void pause_until(long long end)
 {
-	pid_t child = fork();
+	long long left = end ? (end - now_ns()) / 1000 : POLL_US;
 
-	if (child == 0) {
-		setpgid(0, 0);
-		signal(SIGINT, SIG_DFL);
-		signal(SIGTERM, SIG_DFL);
-		execvp(options.command[0], options.command);
-		fprintf(stderr, "schedc-load: %s: %s\n", options.command[0], strerror(errno));
-		_exit(127);
-	}
-	if (child > 0)
-		setpgid(child, child);
-	return child;
-}
-
-static void stop_command(pid_t child)
-{
-	int status;
-
-	kill(-child, SIGTERM);
-	for (int tries = 0; tries < 50; tries++) {
-		if (waitpid(child, &status, WNOHANG) == child)
-			return;
-		usleep(20000);
-	}
-	kill(-child, SIGKILL);
-	waitpid(child, &status, 0);
-}
-
-static bool command_ended(pid_t child)
-{
-	int status;
-
-	if (waitpid(child, &status, WNOHANG) != child)
-		return false;
-	run.command_status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-	return true;
+	usleep(left < POLL_US ? (left > 0 ? left : 1) : POLL_US);
 }
 
 // True when the command (or the time to hold) is over, false when the scheduler is gone before.
@@ -221,7 +171,7 @@ static bool hold(pid_t *child, long long end)
 			return false;
 		if (asked_to_stop)
 			return true;
-		usleep(POLL_US);
+		pause_until(*child > 0 ? 0 : end);
 	}
 }
 
@@ -283,6 +233,8 @@ static enum outcome one_life(pid_t *child, long long *end)
 		if (!*end) {
 			*end = start + (long long)(options.hold * 1e9);
 			*child = options.command ? start_command() : 0;
+			if (options.exercise)
+				start_exercise();
 		}
 		run.stayed = hold(child, *end);
 		run.attached_ns += now_ns() - start;
@@ -299,97 +251,25 @@ static enum outcome one_life(pid_t *child, long long *end)
 	return outcome;
 }
 
-// --- the report
-
-static void field(struct text *json, const char *name, const char *data)
-{
-	text_add(json, ",\n \"%s\": ", name);
-	text_json(json, data ? data : "", data ? strlen(data) : 0);
-}
-
-static void report_programs(struct text *json)
-{
-	text_add(json, ",\n \"programs\": [");
-	for (int i = 0; i < run.nr_programs; i++) {
-		struct program *p = &run.programs[i];
-
-		text_add(json, "%s\n  {\"name\": ", i ? "," : "");
-		text_json(json, p->name, strlen(p->name));
-		text_add(json, ", \"insns\": %u, \"run_cnt\": %llu, \"run_time_ns\": %llu", p->insns,
-			 (unsigned long long)p->run_cnt, (unsigned long long)p->run_time_ns);
-		if (!run.loads && p->log && *p->log) {
-			text_add(json, ", \"log\": ");
-			text_json(json, p->log, strnlen(p->log, LOG_SIZE));
-		}
-		text_add(json, "}");
-	}
-	text_add(json, "]");
-}
-
-static void make_report(struct text *json)
-{
-	text_add(json, "{\"outcome\": %d, \"error\": %d", run.outcome, run.error);
-	text_add(json, ", \"loads\": %d, \"attaches\": %d, \"stayed\": %d, \"detached\": %d", run.loads,
-		 run.attaches, run.stayed, run.detached);
-	text_add(json, ",\n \"restarts\": %d, \"enable_seq\": %lld, \"command_status\": %d", run.restarts,
-		 run.enable_seq, run.command_status);
-	text_add(json, ", \"load_ns\": %lld, \"attach_ns\": %lld, \"attached_ns\": %lld", run.load_ns,
-		 run.attach_ns, run.attached_ns);
-	field(json, "stage", run.stage);
-	field(json, "problem", run.problem.data);
-	field(json, "ops", run.ops);
-	field(json, "libbpf", run.libbpf.data);
-	field(json, "kmsg", run.kmsg.data);
-	field(json, "unresolved", run.unresolved.data);
-	text_add(json, ",\n \"exit\": ");
-	if (run.has_exit) {
-		text_add(json, "{\"kind\": %u, \"code\": %lld", run.exit.kind, (long long)run.exit.exit_code);
-		field(json, "reason", run.exit.reason);
-		field(json, "msg", run.exit.msg);
-		text_add(json, "}");
-	} else {
-		text_add(json, "null");
-	}
-	report_programs(json);
-	text_add(json, ",\n \"events\": %s", run.events.length ? run.events.data : "{}");
-	text_add(json, ",\n %s}\n",
-		 run.counters.length ? run.counters.data : "\"classes\": [], \"queues\": []");
-}
-
-static int write_report(void)
-{
-	struct text json = { 0 }, name = { 0 };
-	FILE *file;
-
-	make_report(&json);
-	if (!options.report) {
-		fputs(json.data, stdout);
-		return 0;
-	}
-	text_add(&name, "%s.new", options.report);
-	file = fopen(name.data, "we");
-	if (!file || fputs(json.data, file) < 0 || fclose(file) || rename(name.data, options.report)) {
-		fprintf(stderr, "schedc-load: %s: %s\n", options.report, strerror(errno));
-		return -1;
-	}
-	return 0;
-}
-
 // --- options
 
 static int usage(void)
 {
 	fputs("usage: schedc-load --object FILE [--settings FILE] [--report FILE] [--bpf-stats]\n"
-	      "                   [--reattach] [--hold SECONDS | -- COMMAND ARGUMENT...]\n", stderr);
+	      "                   [--reattach] [--exercise] [--hold SECONDS | -- COMMAND ARGUMENT...]\n", stderr);
 	return USAGE;
 }
 
 static bool parse_options(int argc, char **argv, const char **settings)
 {
 	static const struct option known[] = {
-		{ "object", required_argument, NULL, 'o' },  { "settings", required_argument, NULL, 's' },
-		{ "report", required_argument, NULL, 'r' },  { "hold", required_argument, NULL, 'h' },
-		{ "bpf-stats", no_argument, NULL, 'b' },     { "reattach", no_argument, NULL, 'a' },
+		{ "object", required_argument, NULL, 'o' },
+		{ "settings", required_argument, NULL, 's' },
+		{ "report", required_argument, NULL, 'r' },
+		{ "hold", required_argument, NULL, 'h' },
+		{ "bpf-stats", no_argument, NULL, 'b' },
+		{ "reattach", no_argument, NULL, 'a' },
+		{ "exercise", no_argument, NULL, 'e' },
 		{ 0 },
 	};
 	char *end;
@@ -402,6 +282,7 @@ static bool parse_options(int argc, char **argv, const char **settings)
 		case 'r': options.report = optarg; break;
 		case 'b': options.bpf_stats = true; break;
 		case 'a': options.reattach = true; break;
+		case 'e': options.exercise = true; break;
 		case 'h':
 			options.hold = strtod(optarg, &end);
 			if (*end || options.hold < 0)
@@ -446,6 +327,7 @@ int main(int argc, char **argv)
 	}
 	if (child > 0)
 		stop_command(child);
+	stop_exercise();
 	if (run.outcome == FINE && run.command_status)
 		run.outcome = COMMAND_FAILED;
 	kmsg_collect(kmsg, &run.kmsg);

@@ -6,13 +6,17 @@
 //   guest: "READY\n"
 //   host:  "JOB <bytes> <timeout ms>\n" and that many bytes of tar, unpacked into /job
 //   guest: "DONE <status> <timed out> <ns> <sched_ext state> <bytes>\n" and that many bytes of tar,
-//          with out/ and console (what run.sh printed)
+//          with out/ and console (what the job printed)
+// The job is /job/run.sh; or, where there is none, the command in /job/command, each word of it
+// ended by a zero byte: that way no shell has to be started.
 // and so on, until the host closes the port: then the machine powers off.
 //
-// A job that was put into the initramfs (/job/run.sh is there at boot) is run once, unasked; that
+// A job that was put into the initramfs (/job is there at boot) is run once, unasked; that
 // way no byte comes from outside, and under an instruction clock every run is the same.
 
 #define _GNU_SOURCE
+#include "tar.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <net/if.h>
@@ -168,10 +172,8 @@ static int run(char *const command[])
 
 static void receive_job(long *timeout_ms)
 {
-	char *const unpack[] = { "/bin/busybox", "tar", "-x", "-C", "/job", "-f", "/run/job.tar", NULL };
 	char line[64], *data;
 	size_t length = 0, size;
-	FILE *file;
 
 	do {
 		receive_all(line + length, 1);
@@ -183,15 +185,27 @@ static void receive_job(long *timeout_ms)
 	if (!data)
 		power_off();
 	receive_all(data, size);
-	file = fopen("/run/job.tar", "we");
-	if (!file || fwrite(data, 1, size, file) != size)
-		note("/run/job.tar");
-	if (file)
-		fclose(file);
-	free(data);
 	mkdir("/job", 0755);
-	run(unpack);
-	unlink("/run/job.tar");
+	if (!tar_unpack(data, size, "/job"))
+		note("/job");
+	free(data);
+}
+
+// Replaces this process by the command in /job/command, if there is one.
+static void exec_command(void)
+{
+	char text[4096], *words[64];
+	int count = 0, fd = open("/job/command", O_RDONLY | O_CLOEXEC);
+	ssize_t size = fd < 0 ? 0 : read(fd, text, sizeof(text) - 1);
+
+	if (size <= 0)
+		return;
+	text[size] = 0;
+	for (char *p = text; p < text + size && count < 63; p += strlen(p) + 1)
+		words[count++] = p;
+	words[count] = NULL;
+	execvp(words[0], words);
+	_exit(127);
 }
 
 static pid_t start_job(void)
@@ -211,6 +225,7 @@ static pid_t start_job(void)
 		dup2(in, 0);
 		dup2(out, 1);
 		dup2(out, 2);
+		exec_command();
 		execl("/bin/sh", "sh", "/job/run.sh", (char *)NULL);
 		_exit(127);
 	}
@@ -281,15 +296,14 @@ static void scheduler_state(char *state, size_t size)
 
 static void send_result(int status, int timed_out, long long ns, const char *state)
 {
-	char *const pack[] = { "/bin/busybox", "tar", "-c", "-C", "/job", "-f", RESULT, "out", "console", NULL };
 	char header[128], buffer[65536];
 	struct stat info = { 0 };
 	int fd;
 	ssize_t got;
 
-	run(pack);
-	fd = open(RESULT, O_RDONLY | O_CLOEXEC);
-	if (fd < 0 || fstat(fd, &info))
+	fd = open(RESULT, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	if (fd < 0 || !tar_add(fd, "/job/out", "out") || !tar_add(fd, "/job/console", "console") ||
+	    !tar_end(fd) || fstat(fd, &info) || lseek(fd, 0, SEEK_SET))
 		note(RESULT);
 	snprintf(header, sizeof(header), "DONE %d %d %lld %s %lld\n", status, timed_out, ns, state,
 		 (long long)info.st_size);
@@ -348,7 +362,7 @@ int main(void)
 	loopback_up();
 	write_text("/sys/fs/cgroup/cgroup.subtree_control", "+cpu");
 	open_port();
-	if (access("/job/run.sh", F_OK) == 0) {
+	if (access("/job", F_OK) == 0) {
 		do_job(boot_timeout());
 		power_off();
 	}

@@ -1,0 +1,122 @@
+"""The kernel verifier's log, read for what went wrong and where.
+
+Input: the log of one refused program. Output: a `VerifierFailure`.
+Invariant: pure, and total: any text gives a failure, at worst with nothing but its last lines.
+
+A log goes instruction by instruction along the path that fails. `; text @ file:line` says which line
+of source the next instructions come from (from the object's BTF, which follows `#line`); the reason
+stands right before `processed N insns`.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+TAIL = 14
+
+_PLACE = re.compile(r"^; (?P<text>.*) @ (?P<file>[^@\s]+):(?P<line>\d+)\s*$")
+_INSTRUCTION = re.compile(r"^\s*(?P<number>\d+): \([0-9a-f]{2}\) (?P<text>.*?)(?:\s{2,};.*|\s+; .*)?$")
+_NOISE = re.compile(
+    r"^(;|from \d+ to|\d+: R\d|\d+: frame|R\d+(_w)?=|func#|processed \d+ insns|verification time"
+    r"|stack depth|max_states|mark_precise|-- BEGIN|-- END|Live regs|arg#\d+ reference|\s*$"
+    r"|func '.*' arg\d+ has btf_id|propagating|last_idx|first_idx|regs=|parent |Global function)"
+)
+_PROCESSED = re.compile(r"processed (\d+) insns")
+
+# The verifier's words -> ours. Only what a policy's author can act on, or should report.
+_MEANING = (
+    (r"too large|too many instructions|Processed \d+ insn", "the policy needs more steps than the "
+     "kernel's verifier looks at (1,000,000): it has too many cases"),
+    (r"jump sequence of \d+|too complex", "the policy has too many cases for the kernel's verifier"),
+    (r"infinite loop|back-edge|loop is not bounded", "a loop that the verifier can't see the end of"),
+    (r"mem access '.*_or_null'|possibly NULL pointer|null pointer",
+     "something that may be missing is used without asking"),
+    (r"combined stack size|stack depth|stack limit", "too many values are alive at once (the stack "
+     "has 512 bytes)"),
+    (r"calling kernel function .* is not allowed|kfunc .* not allowed|program must be sleepable",
+     "a kernel function is called where the kernel forbids it"),
+    (r"unbounded memory access|outside of the allowed|invalid access to map value|min value is neg"
+     r"|max value is outside", "an index may lie outside its table"),
+    (r"Unreleased reference|must be released|unreleased", "something taken from the kernel isn't "
+     "given back on every path"),
+    (r"R\d+ !read_ok|invalid read from stack|uninitialized", "a value is used before it is set"),
+    (r"invalid bpf_context access|access beyond struct|cannot access ptr member",
+     "a field is read that this kernel doesn't let schedulers read"),
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class VerifierFailure:
+    """Why a program was refused.
+
+    callback: the program's name. file, line, text: the line of source of the failing instruction as
+    the object's line information says (a policy's, thanks to #line, or a header's). policy_line: the
+    last line of the policy itself on the way there. reason: in the verifier's words; meaning: in
+    ours, if we know. insns: how many instructions were looked at. tail: the log's last lines.
+    """
+
+    callback: str
+    reason: str
+    meaning: str | None
+    policy_line: int | None
+    file: str | None
+    line: int | None
+    text: str | None
+    instruction: str | None
+    insns: int | None
+    tail: tuple[str, ...]
+
+
+def parse_verifier_log(
+    log: str, *, callback: str = "", policy_file: str | None = None
+) -> VerifierFailure:
+    """Read a log. `policy_file`: the name that #line gives; by default anything `*.sched`."""
+    lines = [line.rstrip() for line in log.splitlines()]
+    place: tuple[str, int, str] | None = None
+    policy_line: int | None = None
+    instruction: str | None = None
+    for line in lines:
+        if found := _PLACE.match(line):
+            place = (found["file"], int(found["line"]), found["text"].strip())
+            if _is_policy(place[0], policy_file):
+                policy_line = place[1]
+        elif found := _INSTRUCTION.match(line):
+            instruction = found["text"].strip()
+    reason = _reason(lines)
+    processed = _PROCESSED.search(log)
+    file, number, text = place or (None, None, None)
+    return VerifierFailure(
+        callback=callback,
+        reason=reason,
+        meaning=_meaning(reason),
+        policy_line=policy_line,
+        file=file,
+        line=number,
+        text=text,
+        instruction=instruction,
+        insns=int(processed[1]) if processed else None,
+        tail=tuple(line for line in lines if line)[-TAIL:],
+    )
+
+
+def _is_policy(file: str, policy_file: str | None) -> bool:
+    # The kernel cuts the directory off.
+    if policy_file is None:
+        return file.endswith(".sched")
+    return file == policy_file.rsplit("/", 1)[-1]
+
+
+def _reason(lines: list[str]) -> str:
+    """The last line that is neither an instruction, nor a state, nor statistics."""
+    for line in reversed(lines):
+        if not _NOISE.match(line) and not _INSTRUCTION.match(line):
+            return line.strip()
+    return "the verifier gave no reason"
+
+
+def _meaning(reason: str) -> str | None:
+    for pattern, meaning in _MEANING:
+        if re.search(pattern, reason, re.IGNORECASE):
+            return meaning
+    return None
