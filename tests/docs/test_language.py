@@ -13,11 +13,13 @@ from schedc.ir.facts import FACTS
 from schedc.ir.nodes import EVENTS, Kind
 from schedc.pipeline import analyze
 from schedc.source import Source
+from schedc.syntax.parse import parse
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "docs" / "language"
 PAGES = sorted(FOLDER.glob("*.md"))
 
+PART = re.compile(r"^```sched part\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 BLOCK = re.compile(r"^```sched *([EW]\d{4})?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 BLOCKS = [
     pytest.param(match[1], match[2], id=f"{page.stem}-{index}")
@@ -35,6 +37,20 @@ def test_a_policy_in_the_docs(code: str | None, text: str) -> None:
         assert render(found, source, Format.full) == ""
     else:
         assert [one.code for one in found] == [code]
+
+
+PARTS = [
+    pytest.param(match[1], id=f"{page.stem}-{index}")
+    for page in PAGES
+    for index, match in enumerate(PART.finditer(page.read_text(encoding="utf-8")))
+]
+
+
+@pytest.mark.parametrize("text", PARTS)
+def test_a_part_of_a_policy_in_the_docs(text: str) -> None:
+    """What isn't a whole policy is at least syntax."""
+    _, found = parse(Source.from_text("page", f"policy part 1.0.0\n{text}"))
+    assert found == ()
 
 
 def test_the_card_has_three_policies() -> None:
