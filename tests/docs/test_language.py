@@ -53,6 +53,30 @@ def test_a_part_of_a_policy_in_the_docs(text: str) -> None:
     assert found == ()
 
 
+SHOWN = [
+    pytest.param(match[1], match[2], id=f"{page.stem}-{index}")
+    for page in PAGES
+    for index, match in enumerate(
+        re.finditer(
+            r"^```sched [EW]\d{4}\n(.*?)^```\n\n```text\n(.*?)^```$",
+            page.read_text(encoding="utf-8"),
+            re.MULTILINE | re.DOTALL,
+        )
+    )
+]
+
+
+@pytest.mark.parametrize(("text", "output"), SHOWN)
+def test_the_messages_in_the_docs_are_the_real_ones(text: str, output: str) -> None:
+    name = text.split()[1]
+    source = Source.from_text(f"{name}.sched", text)
+    assert render(analyze(source).diagnostics, source, Format.full).rstrip() == output.rstrip()
+
+
+def test_messages_are_shown() -> None:
+    assert SHOWN
+
+
 def test_the_card_has_three_policies() -> None:
     assert len(BLOCK.findall((FOLDER / "card.md").read_text(encoding="utf-8"))) == 3
 
