@@ -12,6 +12,9 @@ from pathlib import Path
 
 from schedc.ir.facts import FACTS, YEAR_NS, Fact
 from schedc.ir.nodes import Kind
+from schedc.passes import extend
+from schedc.passes import limits as passes
+from schedc.source import MAX_BYTES
 
 FOLDER = Path(__file__).parent / "language"
 
@@ -36,7 +39,25 @@ def _range(fact: Fact) -> str:
     return f"{low} to {high}{unit}"
 
 
-PARTS = {"facts": facts}
+def limits() -> str:
+    """The table of limits."""
+    rows = [
+        ("bytes of source", f"{MAX_BYTES // 1024} KiB"),
+        *((what, limit) for _, what, limit in passes._DECLARATIONS),
+        ("lines of `dispatch`", passes.MAX_LINES),
+        ("rungs of one `place`", passes.MAX_RUNGS),
+        ("assignments in one event", passes.MAX_ASSIGNS),
+        ("patterns of `comm`, in all", passes.MAX_COMMS),
+        ("paths of `exe`, and of `cgroup`, in all", passes.MAX_PATHS),
+        ("rows of a `table`", passes.MAX_ROWS),
+        ("levels of an expression", passes.MAX_DEPTH),
+        ("policies, each extending the next", extend.MAX_DEPTH),
+    ]
+    lines = [f"| {what} | {limit} |" for what, limit in rows]
+    return "\n".join(["| | at most |", "| --- | --- |", *lines])
+
+
+PARTS = {"facts": facts, "limits": limits}
 _PART = re.compile(r"(<!-- generated: (\w+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
 
 
