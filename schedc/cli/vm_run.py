@@ -11,7 +11,7 @@ import click
 
 from schedc.cli.console import Console
 from schedc.cli.failure import Exit, Failure
-from schedc.cli.options import format_option
+from schedc.cli.options import cc_option, format_option
 from schedc.diagnostics.model import error
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
               help="Set a parameter of the workload, such as `hogs=8` or `duration=10s`.")
 @click.option("--set", "tunes", metavar="TUNE=VALUE", multiple=True,
               help="Set a tunable of the policy.")
-@click.option("--cc", metavar="CC", default=None, help="The C compiler: a path, clang or zig.")
+@cc_option
 @click.option("--json", "as_json", is_flag=True,
               help="JSON lines on stdout: one a run as it ends, then the report.")
 @format_option
@@ -77,7 +77,7 @@ def run(
         pairs=runs, first_seed=seed, alone=against == "none",
     )
     report = _measure(mine, other, found, settings, options, as_json)
-    _show(report, as_json)
+    _show(report, mine, as_json)
     return Exit.refused if report.scheduler_failed else (
         Exit.findings if report.void_runs else Exit.fine
     )
@@ -162,7 +162,7 @@ class _watching(AbstractContextManager["Watch"]):
             click.echo(json.dumps(run_json(run, self.metrics)))
 
 
-def _show(report: RunReport, as_json: bool) -> None:
+def _show(report: RunReport, mine: Policy, as_json: bool) -> None:
     """The result on stdout, void runs as diagnostics on stderr."""
     from schedc.vm import run_show
 
@@ -181,6 +181,6 @@ def _show(report: RunReport, as_json: bool) -> None:
         out.print(run_show.table(report))
         if (counted := run_show.counters(report)) is not None:
             out.print(counted)
-    found = run_show.diagnostics(report)
+    found = run_show.diagnostics(report, mine.source)
     if found:
-        console.report([(found, None)])
+        console.report([(found, mine.source)])

@@ -13,9 +13,10 @@ command measures the same inputs, and under `--clock icount` gives the same figu
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from schedc.vm.stats import Interval, Verdict, interval, judge, ratio
+from schedc.vm.stats import Finding, Interval, interval, judge, ratio
+from schedc.vm.verdict import Stall, Verdict
 from schedc.workload.histogram import SUB_BITS
 from schedc.workload.metrics import METRICS
 from schedc.workload.results import Result
@@ -33,57 +34,29 @@ _GIVE_UP = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Starved:
-    """Who starved, as the kernel said when it ejected the scheduler."""
-
-    task: str
-    pid: int
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class ClassCount:
-    """What the policy counted for one of its classes during a run (times in ns)."""
-
-    name: str
-    enqueued: int
-    direct: int
-    run: int
-    preempted: int
-    ran_ns: int
-    wait_ns: int
-    wait_max_ns: int
-    wait_hist: tuple[int, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class QueueCount:
-    """What the policy counted for one of its queues during a run."""
-
-    name: str
-    inserted: int
-    taken: int
-    stolen: int
-    skipped: int
-
-
-@dataclass(frozen=True, slots=True)
 class Void:
-    """Why a run does not count. `scheduler`: it is the scheduler's doing, not the workload's."""
+    """Why a run does not count. The code says whose doing it is: E08xx the scheduler's, E12xx the
+    workload's."""
 
+    code: str
     reason: str
-    scheduler: bool
-    starved: Starved | None = None
+    stall: Stall | None = None
+
+    @property
+    def scheduler(self) -> bool:
+        return self.code.startswith("E08")
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """One run of one arm: a result, or why there is none. A void run may still have a result."""
+    """One run of one arm: a result, or why there is none. A void run may still have a result.
+
+    `verdict` is the kernel's, with the policy's counters; None where no policy ran.
+    """
 
     result: Result | None
     void: Void | None = None
-    classes: tuple[ClassCount, ...] = ()
-    queues: tuple[QueueCount, ...] = ()
+    verdict: Verdict | None = None
     seconds: float = 0.0
 
 
@@ -110,12 +83,15 @@ class Comparison:
     policy: Interval | None
     base: Interval | None
     ratio: Interval | None
-    verdict: Verdict
+    finding: Finding
 
 
 @dataclass(frozen=True, slots=True)
 class RunReport:
-    """A whole measurement. `void` runs are in `runs` with their reasons."""
+    """A whole measurement; void runs are in `runs` with their reasons.
+
+    `classes` and `queues` are the names that the policy's counters go by.
+    """
 
     workload: str
     policy: str
@@ -127,7 +103,9 @@ class RunReport:
     spin_rate: int
     runs: tuple[Run, ...]
     comparisons: tuple[Comparison, ...]
-    notes: tuple[str, ...] = field(default=())
+    notes: tuple[str, ...] = ()
+    classes: tuple[str, ...] = ()
+    queues: tuple[str, ...] = ()
 
     @property
     def void_runs(self) -> tuple[Run, ...]:

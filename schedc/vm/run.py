@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from schedc.source import Source
 from schedc.vm.errors import BAD_RESULT, GUEST_DIED, TIMED_OUT, VmError
 from schedc.vm.job import Clock, Job, JobResult, Shape
 from schedc.vm.kernels import Kernel, Kernels
@@ -30,7 +31,7 @@ from schedc.vm.measure import (
     measure,
     slots,
 )
-from schedc.vm.outcome import read_outcome
+from schedc.vm.outcome import WORKLOAD_FAILED, read_outcome
 from schedc.vm.store import Progress, Store, silent
 from schedc.workload.command import Plan, plan
 from schedc.workload.model import Setting, Workload
@@ -50,6 +51,7 @@ class Policy:
     settings: str = ""
     classes: tuple[str, ...] = ()
     queues: tuple[str, ...] = ()
+    source: Source | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +100,7 @@ def run_workload(
     return RunReport(
         workload.name, policy.name, base or "", kernel.release, options.clock, options.cpus,
         dict(settings), bench.spin_rate, runs, compare(runs, policy.name, base, workload.metrics),
-        tuple(bench.notes),
+        tuple(bench.notes), policy.classes, policy.queues,
     )
 
 
@@ -161,7 +163,7 @@ class _Bench:
         if slot in self._batch:
             return self._batch[slot]
         if self._dead or self._machine is None:
-            return Outcome(None, Void(self._dead or "no machine", False))
+            return Outcome(None, Void(WORKLOAD_FAILED, self._dead or "no machine"))
         script, made = self._script(slot, 0)
         limit = made.timeout_s + _BOOT_ALLOWANCE_S
         try:
@@ -171,7 +173,8 @@ class _Bench:
                 raise
             self._dead = f"the machine died in an earlier run ({failure.message})"
             self.notes.append(f"the machine died under {slot.arm}: {failure.message}")
-            return Outcome(None, Void(f"the machine died: {failure.message}", self._mine(slot)))
+            code = GUEST_DIED if self.arms[slot.arm] is not None else WORKLOAD_FAILED
+            return Outcome(None, Void(code, f"the machine died: {failure.message}"))
         return self._outcome(slot, made, result, 0)
 
     def _run_all(self, machine: Machine) -> None:
@@ -191,10 +194,6 @@ class _Bench:
         names = list(self.arms)
         base = names[1] if len(names) > 1 else None
         return slots(names[0], base, self.options.pairs, self.options.first_seed)
-
-    def _mine(self, slot: Slot) -> bool:
-        """Whether a failure of this slot is some policy's (not the kernel's own scheduler's)."""
-        return self.arms[slot.arm] is not None
 
     def _script(self, slot: Slot, number: int) -> tuple[str, Plan]:
         made = plan(self.workload, self.settings, slot.seed, self.spin_rate, self.options.cpus)
@@ -230,9 +229,13 @@ class _Bench:
             for name, data in result.out.items()
             if name.startswith(prefix)
         }
-        policy = self.arms[slot.arm]
-        names = (policy.classes, policy.queues) if policy is not None else None
-        return read_outcome(out, made.parser, names, result.timed_out, result.seconds)
+        # A job of several runs has no time for each.
+        seconds = result.seconds if self.options.clock == "wall" else 0.0
+        return read_outcome(
+            out, made.parser, self.shape.kernel.release,
+            under_policy=self.arms[slot.arm] is not None, timed_out=result.timed_out,
+            seconds=seconds,
+        )
 
 
 def _calibrate(machine: Machine) -> int:

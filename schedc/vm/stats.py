@@ -1,7 +1,7 @@
 """Medians with exact intervals, and what two arms of runs say about each other.
 
-Input: figures of runs, paired by seed. Output: `Interval`s and a `Verdict`. Invariant: no figure
-here is an average; a verdict other than "no difference" needs the whole interval of the paired
+Input: figures of runs, paired by seed. Output: `Interval`s and a `Finding`. Invariant: no figure
+here is an average; a finding other than "no difference" needs the whole interval of the paired
 ratio on one side of 1, beyond the resolution of the metric.
 
 The interval is the distribution-free one for a median: between the k-th smallest and the k-th
@@ -35,7 +35,7 @@ class Interval:
     n: int
 
 
-class Verdict(Enum):
+class Finding(Enum):
     """What the paired ratios say of the policy, against the baseline."""
 
     better = "better"
@@ -78,16 +78,16 @@ def ratio(policy: float, base: float) -> float | None:
     return policy / base
 
 
-def judge(ratios: Interval | None, lower_is_better: bool, resolution: float) -> Verdict:
-    """The verdict of an interval of paired ratios.
+def judge(ratios: Interval | None, lower_is_better: bool, resolution: float) -> Finding:
+    """What an interval of paired ratios shows.
 
     `resolution` is the relative step of the metric (buckets of a histogram): two runs that differ
     by less may be one and the same.
     """
     if ratios is None or ratios.coverage < ENOUGH:
-        return Verdict.unknown
+        return Finding.unknown
     if ratios.high < 1 / (1 + resolution):
-        return Verdict.better if lower_is_better else Verdict.worse
+        return Finding.better if lower_is_better else Finding.worse
     if ratios.low > 1 + resolution:
-        return Verdict.worse if lower_is_better else Verdict.better
-    return Verdict.same
+        return Finding.worse if lower_is_better else Finding.better
+    return Finding.same

@@ -92,3 +92,14 @@ def describe(param: Param) -> str:
             return f"a share in {param.low}%..{param.high}%"
         case "count":
             return f"a whole number in {param.low}..{param.high}"
+
+
+def show(param: Param, value: Setting) -> str:
+    """A setting as a user would write it."""
+    match param.kind:
+        case "time" if isinstance(value, int):
+            return write_time(value)
+        case "percent":
+            return f"{value}%"
+        case _:
+            return str(value)

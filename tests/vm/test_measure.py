@@ -8,17 +8,17 @@ from schedc.vm.measure import (
     Outcome,
     Run,
     Slot,
-    Starved,
     Void,
     compare,
     measure,
     slots,
 )
-from schedc.vm.stats import Verdict
+from schedc.vm.stats import Finding
+from schedc.vm.verdict import Stall
 from schedc.workload.histogram import Histogram
 from schedc.workload.results import Result
 
-STARVED = Outcome(None, Void("ejected: runnable task stall", True, Starved("victim", 156, 2.488)))
+STARVED = Outcome(None, Void("E0803", "ejected: runnable task stall", Stall("victim", 156, 2.488)))
 
 
 def outcome(throughput: float, latency: int = 1000) -> Outcome:
@@ -46,7 +46,7 @@ def test_the_first_run_of_each_arm_is_thrown_away() -> None:
     (found,) = compare(runs, "mine", "eevdf", ("throughput",))
     assert found.policy is not None and found.policy.high == 100
     assert found.policy.n == 6
-    assert found.verdict is Verdict.same
+    assert found.finding is Finding.same
 
 
 def test_a_gain_in_every_pair_is_a_gain() -> None:
@@ -54,7 +54,7 @@ def test_a_gain_in_every_pair_is_a_gain() -> None:
     (found,) = compare(runs, "mine", "eevdf", ("throughput",))
     # The figures themselves overlap widely; within pairs the ratio is 2 each time.
     assert found.ratio is not None and (found.ratio.low, found.ratio.high) == (2, 2)
-    assert found.verdict is Verdict.better
+    assert found.finding is Finding.better
 
 
 def test_a_void_run_takes_its_pair_out_and_keeps_its_reason() -> None:
@@ -67,17 +67,17 @@ def test_a_void_run_takes_its_pair_out_and_keeps_its_reason() -> None:
     assert found.base is not None and found.base.n == 6
     assert found.ratio is not None and found.ratio.n == 5
     (void,) = [run for run in runs if run.outcome.void]
-    assert void.outcome.void is not None and void.outcome.void.starved == Starved(
+    assert void.outcome.void is not None and void.outcome.void.stall == Stall(
         "victim", 156, 2.488
     )
 
 
 def test_a_void_result_never_counts_even_if_it_has_figures() -> None:
-    bad = Outcome(Result({"throughput": 1e9}), Void("ejected", True))
+    bad = Outcome(Result({"throughput": 1e9}), Void("E0804", "ejected"))
     runs = run_all(lambda slot: bad if slot.arm == "mine" else outcome(100))
     (found,) = compare(runs, "mine", "eevdf", ("throughput",))
     assert found.policy is None
-    assert found.verdict is Verdict.unknown
+    assert found.finding is Finding.unknown
 
 
 def test_a_scheduler_that_never_stays_is_given_up() -> None:
@@ -87,7 +87,7 @@ def test_a_scheduler_that_never_stays_is_given_up() -> None:
 
 
 def test_a_workload_that_fails_is_not_the_schedulers_fault() -> None:
-    broken = Outcome(None, Void("not JSON", False))
+    broken = Outcome(None, Void("E1209", "not JSON"))
     runs = run_all(lambda slot: broken)
     assert len(runs) == 14
     assert not any(run.outcome.void.scheduler for run in runs if run.outcome.void)

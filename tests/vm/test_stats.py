@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schedc.vm.stats import Verdict, coverage, interval, judge, median, ratio
+from schedc.vm.stats import Finding, coverage, interval, judge, median, ratio
 
 FIGURES = st.lists(st.floats(0, 1e12), min_size=1, max_size=40)
 
@@ -53,26 +53,26 @@ def test_the_same_distribution_is_seldom_called_different() -> None:
     wrong = 0
     for _ in range(1000):
         ratios = [source.lognormvariate(0, 0.3) / source.lognormvariate(0, 0.3) for _ in range(6)]
-        wrong += judge(interval(ratios), True, 0.0) is not Verdict.same
+        wrong += judge(interval(ratios), True, 0.0) is not Finding.same
     assert wrong / 1000 < 0.05
 
 
 def test_a_verdict_needs_five_pairs() -> None:
-    assert judge(interval([0.1] * 4), True, 0) is Verdict.unknown
-    assert judge(interval([0.1] * 5), True, 0) is Verdict.better
-    assert judge(None, True, 0) is Verdict.unknown
+    assert judge(interval([0.1] * 4), True, 0) is Finding.unknown
+    assert judge(interval([0.1] * 5), True, 0) is Finding.better
+    assert judge(None, True, 0) is Finding.unknown
 
 
 def test_direction_and_resolution() -> None:
     half, twice, near = interval([0.5] * 6), interval([2.0] * 6), interval([1.02] * 6)
-    assert judge(half, True, 0) is Verdict.better
-    assert judge(half, False, 0) is Verdict.worse
-    assert judge(twice, True, 0) is Verdict.worse
-    assert judge(twice, False, 0) is Verdict.better
-    assert judge(near, True, 0) is Verdict.worse
+    assert judge(half, True, 0) is Finding.better
+    assert judge(half, False, 0) is Finding.worse
+    assert judge(twice, True, 0) is Finding.worse
+    assert judge(twice, False, 0) is Finding.better
+    assert judge(near, True, 0) is Finding.worse
     # The same 2% in a histogram whose buckets are 3% wide means nothing.
-    assert judge(near, True, 1 / 32) is Verdict.same
-    assert judge(interval([0.5, 0.6, 0.7, 0.8, 0.9, 1.1]), True, 0) is Verdict.same
+    assert judge(near, True, 1 / 32) is Finding.same
+    assert judge(interval([0.5, 0.6, 0.7, 0.8, 0.9, 1.1]), True, 0) is Finding.same
 
 
 def test_ratios_of_nothing() -> None:

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: GPL-2.0
+/* stdlib_policies/bands.sched by hand: five bands by weight, four of them with a budget a cpu. */
+#include "common.h"
+
+#define BANDS 5
+#define BUDGETS 4
+#define FREE BUDGETS /* a stint that no budget pays */
+
+const volatile s64 tune_slice = 5 * NSEC_PER_MSEC;
+
+/* Per cpu: what each budget holds, when it was filled, and which one pays the running task. */
+static struct {
+	s64 credit[BUDGETS];
+	u64 filled_at;
+	u32 payer;
+} cpus[MAX_CPUS];
+
+static __always_inline u64 band_of(struct task_struct *p)
+{
+	u32 weight = p->scx.weight;
+
+	return weight >= 400 ? 0 : weight >= 200 ? 1 : weight > 50 ? 2 : weight > 25 ? 3 : 4;
+}
+
+s32 BPF_STRUCT_OPS(bands_select_cpu, struct task_struct *p, s32 prev_cpu, u64 wake_flags)
+{
+	return place(p, prev_cpu, wake_flags, tune_slice);
+}
+
+void BPF_STRUCT_OPS(bands_enqueue, struct task_struct *p, u64 enq_flags)
+{
+	if (!place_bound(p, enq_flags, tune_slice))
+		scx_bpf_dsq_insert(p, band_of(p), tune_slice, enq_flags);
+}
+
+void BPF_STRUCT_OPS(bands_dispatch, s32 cpu, struct task_struct *prev)
+{
+	/* 48% of 40 ms, 24% of 80, 12% of 120, 6% of 160. */
+	static const s64 percent[BUDGETS] = { 48, 24, 12, 6 };
+	static const s64 most[BUDGETS] = { 19200000, 19200000, 14400000, 9600000 };
+	typeof(&cpus[0]) c = &cpus[cpu & (MAX_CPUS - 1)];
+	u64 now = scx_bpf_now(), passed = now - c->filled_at;
+
+	c->filled_at = now;
+	/* All budgets are full after 160 ms; a longer time would only risk the product. */
+	if (passed > 1000 * NSEC_PER_MSEC)
+		passed = 1000 * NSEC_PER_MSEC;
+#pragma unroll
+	for (int i = 0; i < BUDGETS; i++) {
+		s64 credit = c->credit[i] + passed * percent[i] / 100;
+
+		c->credit[i] = credit < most[i] ? credit : most[i];
+	}
+#pragma unroll
+	for (int i = 0; i < BUDGETS; i++) {
+		if (c->credit[i] > 0 && scx_bpf_dsq_move_to_local(i)) {
+			c->payer = i;
+			return;
+		}
+	}
+	c->payer = FREE;
+	if (scx_bpf_dsq_move_to_local(BUDGETS))
+		return;
+	/* Nobody else wants the cpu: the bands whose budget is spent may have it for nothing. */
+#pragma unroll
+	for (int i = 0; i < BUDGETS; i++)
+		if (c->credit[i] <= 0 && scx_bpf_dsq_move_to_local(i))
+			return;
+}
+
+void BPF_STRUCT_OPS(bands_running, struct task_struct *p)
+{
+	stint_begins(p);
+}
+
+void BPF_STRUCT_OPS(bands_stopping, struct task_struct *p, bool runnable)
+{
+	u32 cpu = scx_bpf_task_cpu(p) & (MAX_CPUS - 1);
+	u32 payer = cpus[cpu].payer;
+
+	if (payer < BUDGETS)
+		cpus[cpu].credit[payer] -= p->se.sum_exec_runtime - exec_start[cpu];
+	cpus[cpu].payer = FREE;
+}
+
+s32 BPF_STRUCT_OPS_SLEEPABLE(bands_init)
+{
+	for (int i = 0; i < BANDS; i++) {
+		s32 error = scx_bpf_create_dsq(i, -1);
+
+		if (error)
+			return error;
+	}
+	return 0;
+}
+
+void BPF_STRUCT_OPS(bands_exit, struct scx_exit_info *info)
+{
+	note_exit(info);
+}
+
+SEC(".struct_ops.link")
+struct sched_ext_ops bands_ops = {
+	.select_cpu = (void *)bands_select_cpu,
+	.enqueue = (void *)bands_enqueue,
+	.dispatch = (void *)bands_dispatch,
+	.running = (void *)bands_running,
+	.stopping = (void *)bands_stopping,
+	.init = (void *)bands_init,
+	.exit = (void *)bands_exit,
+	.flags = SCX_OPS_ENQ_EXITING | SCX_OPS_ENQ_MIGRATION_DISABLED,
+	.timeout_ms = 30000,
+	.name = "bands_by_hand",
+};
