@@ -7,6 +7,7 @@ applies. Invariant: mistakes end in a `Failure` with diagnostics against the pol
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
@@ -34,35 +35,54 @@ def find_policy(name: str) -> str:
     return str(path) if path.is_file() else name
 
 
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A policy that is ready for a machine; `text` is its C, empty for an object."""
+
+    policy: Policy
+    source: Source | None
+    text: str
+
+
 def load_policy(
     name: str, tunes: Iterable[str] = (), cc: str | None = None, *, counters: bool = True
 ) -> Policy:
     """Compile a policy for a machine, or read the object that `name` is."""
+    return load(name, tunes, cc, counters=counters).policy
+
+
+def load(
+    name: str, tunes: Iterable[str] = (), cc: str | None = None, *, counters: bool = True
+) -> Loaded:
+    """The same, with what diagnostics need."""
     tunes = tuple(tunes)
     if name.endswith(".o"):
-        return _object(name, tunes)
+        return Loaded(_object(name, tunes), None, "")
     source, analysis = analyzed(find_policy(name), "<stdin>")
     assert analysis.policy is not None
     Console.current().report([(analysis.diagnostics, Sources(source, analysis.sources))])
     typed = analysis.policy
-    return Policy(
-        typed.name, compile_policy(typed, source, cc), settings_of(typed, tunes, counters).text(),
+    text, data = compile_policy(typed, source, cc)
+    policy = Policy(
+        typed.name, data, settings_of(typed, tunes, counters).text(),
         tuple(one.name for one in typed.classes), tuple(one.name for one in typed.queues), source,
     )
+    return Loaded(policy, source, text)
 
 
-def compile_policy(typed: TypedPolicy, source: Source, cc: str | None) -> bytes:
-    """The object of a typed policy."""
+def compile_policy(typed: TypedPolicy, source: Source, cc: str | None) -> tuple[str, bytes]:
+    """The C and the object of a typed policy."""
     from schedc.pipeline import generate
     from schedc.toolchain import compile_c, find_compiler
 
+    text = generate(typed, source)
     compiler = find_compiler(cc)
     if isinstance(compiler, Diagnostic):
         raise Failure(compiler)
-    done = compile_c(generate(typed, source), compiler, source=source)
+    done = compile_c(text, compiler, source=source)
     if done.object is None:
         raise Failure(*done.diagnostics, source=source)
-    return done.object
+    return text, done.object
 
 
 def settings_of(typed: TypedPolicy, tunes: Iterable[str], counters: bool = True) -> Settings:
