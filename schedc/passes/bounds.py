@@ -53,6 +53,9 @@ def _state(state: ir.State, env: Ranges) -> ir.State:
 
 
 def _assign(assign: ir.Assign, env: Ranges) -> ir.Assign:
+    if assign.target.type.kind is Kind.VTIME:
+        # A vtime is kept near its clock at every insertion, and is compared modulo 2**64.
+        return assign
     value = interval(assign.value, env)
     limits = env.states[(assign.target.scope, assign.target.name)]
     return replace(

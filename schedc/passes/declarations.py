@@ -89,15 +89,16 @@ def lower_tune(tune: tree.Tune, report: Report) -> ir.Tune | None:
             )  # fmt: skip
             return None
     assert isinstance(value, tree.Number)
-    for one in (low, high):
-        if one.kind != value.kind:
-            report.add(
-                "E0301", "a tunable's default and range are of one kind", one.span,
-                f"this is {types.noun(lower_number(one).type)}, "
-                f"the default is {types.noun(lower_number(value).type)}",
-                help=_with_unit(one, value),
-            )  # fmt: skip
-            return None
+    odd = _odd_one(value, low, high)
+    if odd is not None:
+        others = next(one for one in (value, low, high) if one.kind != odd.kind)
+        report.add(
+            "E0301", "a tunable's default and range are of one kind", odd.span,
+            f"this is {types.noun(lower_number(odd).type)}, "
+            f"`{others.text}` is {types.noun(lower_number(others).type)}",
+            help=_with_unit(odd, others),
+        )  # fmt: skip
+        return None
     if not _in_order(tune.range, report):
         return None
     if not low.value <= value.value <= high.value:
@@ -116,6 +117,14 @@ def lower_tune(tune: tree.Tune, report: Report) -> ir.Tune | None:
     return ir.Tune(
         tune.name.text, ir.Type(kind), value.value, low.value, high.value, why, tune.span
     )
+
+
+def _odd_one(*numbers: tree.Number) -> tree.Number | None:
+    """The number to blame if they aren't of one kind: rather one without a unit than with one."""
+    kinds = [number.kind for number in numbers]
+    if len(set(kinds)) == 1:
+        return None
+    return min(numbers, key=lambda number: (number.kind != "int", kinds.count(number.kind)))
 
 
 def _with_unit(wrong: tree.Number, right: tree.Number) -> str:

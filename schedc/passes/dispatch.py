@@ -225,6 +225,8 @@ def _counts(lines: Sequence[tree.Line], symbols: Symbols, report: Report) -> Non
     for at, line in enumerate(local):
         if not isinstance(line, tree.Take) or line.at_most is None or line.every is not None:
             continue
+        if isinstance(line.at_most, tree.Number) and line.at_most.kind != "int":
+            continue  # of the wrong type, and reported as that
         for other in local[at + 1 :]:
             keyed = [
                 name.text

@@ -136,12 +136,13 @@ def _help_for(ref: tree.Ref, symbols: Symbols) -> str:
     same_name = sorted(one for one in known if one.endswith(f".{ref.name}"))
     if same_name:
         return f"did you mean `{same_name[0]}`?"
-    found = suggest.near(_dotted(ref), known)
+    # Compare names without their scope, which would make all of them look alike.
+    alike = {one.partition(".")[2]: one for one in sorted(known) if one.startswith(f"{ref.scope}.")}
+    if ref.scope == "task":
+        alike = {fact: fact for fact in FACTS} | alike
+    found = suggest.near(ref.name, alike) or suggest.near(_dotted(ref), known)
     if found is not None:
-        return f"did you mean `{found}`?"
-    fact = suggest.near(ref.name, FACTS)
-    if fact is not None and ref.scope == "task":
-        return f"did you mean the fact `{fact}`?"
+        return f"did you mean `{alike.get(found, found)}`?"
     if ref.scope == "tune":
         return f"declare it: `tune {ref.name} = 4ms in 1ms..20ms`"
     if ref.scope == "let":
@@ -212,9 +213,12 @@ def _order_lets(symbols: Symbols, report: Report) -> tuple[str, ...]:
 
 
 def _in_cycles(graph: dict[str, set[str]]) -> list[str]:
-    """Those that can reach themselves, not those that merely use one of them."""
-    found = []
+    """One of each cycle: it can reach itself. Those that merely use it aren't to blame."""
+    found: list[str] = []
+    reported: set[str] = set()
     for start in graph:
+        if start in reported:
+            continue
         reached: set[str] = set()
         stack = [start]
         while stack:
@@ -224,4 +228,5 @@ def _in_cycles(graph: dict[str, set[str]]) -> list[str]:
                     stack.append(name)
         if start in reached:
             found.append(start)
+            reported |= reached
     return found
