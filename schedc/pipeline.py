@@ -9,6 +9,7 @@ exception; a policy is there exactly when no diagnostic is an error.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -24,7 +25,7 @@ from schedc.passes.ranges import infer_ranges
 from schedc.passes.report import Report
 from schedc.passes.structure import check_structure
 from schedc.passes.symbols import declare
-from schedc.source import Source
+from schedc.source import Source, Span
 from schedc.syntax.tree import PolicyTree
 
 
@@ -65,3 +66,22 @@ def _type(tree: PolicyTree, report: Report) -> Policy | None:
     check_lints(policy, report)
     # The next stage is the proof: it takes the typed policy, and gives a verdict beside it.
     return None if report.has_errors else policy
+
+
+def generate(
+    policy: Policy, source: Source, *, sources: Mapping[str, Source] | None = None, counters: bool = True
+) -> str:
+    """C for a typed policy, with `#line`s that name the source and its bases (`Analysis.sources`)."""
+    from schedc.emit.generate import generate as emit
+    from schedc.toolchain.compile import line_name
+
+    bases = sources or {}
+
+    def locate(span: Span) -> tuple[str, int]:
+        text = bases.get(span.file, source) if span.file else source
+        return line_name(f"{span.file}.sched" if span.file else source.name), text.position(span.start)[0]
+
+    hashed = hashlib.sha256(source.raw)
+    for name in sorted(bases):
+        hashed.update(bases[name].raw)
+    return emit(policy, locate, hashed.hexdigest(), counting=counters)

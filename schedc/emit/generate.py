@@ -1,6 +1,6 @@
 """From the typed policy to C text: the last pure stage.
 
-Input: a `Policy` and where its spans lie. Output: `CText`. The same policy gives the same bytes. Nothing of the policy
+Input: a `Policy` and where its spans lie. Output: the text. The same policy gives the same bytes. Nothing of the policy
 reaches the text but numbers, its identifiers (which are C identifiers), and strings as arrays of bytes.
 """
 
@@ -28,38 +28,18 @@ WATCHDOG_MS = 30_000
 """The kernel's largest `timeout_ms`; the proof's bound lies below it."""
 
 
-@dataclass(frozen=True, slots=True)
-class CText:
-    """Generated C. `file` is the name it goes by in `#line`; `policy_file` that of the policy."""
+def generate(policy: Policy, locate: Locate, policy_hash: str, *, counting: bool = True) -> str:
+    """C for a policy.
 
-    text: str
-    file: str
-    policy_file: str
-    classes: tuple[str, ...]
-    queues: tuple[str, ...]
-    exes: tuple[bytes, ...]
-    cgroup_paths: tuple[bytes, ...]
-    tunes: tuple[Tune, ...]
-
-
-def generate(policy: Policy, locate: Locate, policy_hash: str, *, counting: bool = True) -> CText:
-    """C for a policy. `policy_hash`: hex sha256 of its source; `counting` False leaves all counters out."""
+    `locate` gives the file and line of a span, `policy_hash` is the hex sha256 of the source. `counting` False leaves
+    all counters out; with it, the loader may still switch them off (`counters` in rodata).
+    """
     ctx = Context(policy, of(policy), locate)
     text = _environment().get_template("policy.bpf.c.j2").render(**_variables(ctx, policy_hash, counting))
     text = text.replace("@@MEMBERS@@", _members(text, prefix(policy.name)))
     text = re.sub(r"\n{3,}", "\n\n", text)
     text = re.sub(r"\n\n(\t*\})", r"\n\1", text)
-    file = f"{policy.name}.bpf.c"
-    return CText(
-        text=resolve_lines(text, file),
-        file=file,
-        policy_file=f"{policy.name}.sched",
-        classes=tuple(cls.name for cls in policy.classes),
-        queues=tuple(queue.name for queue in policy.queues),
-        exes=policy.exes,
-        cgroup_paths=policy.cgroup_paths,
-        tunes=policy.tunes,
-    )
+    return resolve_lines(text, f"{policy.name}.bpf.c")
 
 
 def _members(text: str, name: str) -> str:
@@ -95,7 +75,7 @@ def _variables(ctx: Context, policy_hash: str, counting: bool) -> dict[str, obje
     masks = bool(sets or policy.pack or re.search(r"claim_in_(llc|node)|claim_within", everything))
     return {
         "policy": policy, "needs": needs, "policy_hash": policy_hash, "counting": counting,
-        "schedc_version": schedc.__version__, "policy_file": f"{policy.name}.sched",
+        "schedc_version": schedc.__version__, "policy_file": ctx.locate(policy.span)[0],
         "prefix": prefix(policy.name), "timeout_ms": WATCHDOG_MS, "one_class": ctx.one_class,
         "handlers": {event: handlers.get(event) for event in EVENTS}, "functions": functions, "place": place, "placing": placing_, "admit": admit,
         "classify_call": classify_call, "wake_work": wake_work, "kick_idle": False,
@@ -110,6 +90,7 @@ def _variables(ctx: Context, policy_hash: str, counting: bool) -> dict[str, obje
         "dispatch": "\n".join(dispatching.lines(ctx, _keep_call(keep))), "advance": "\n".join(queueing.settled_clock(ctx, window)),
         "perf": "\n".join(_perf(ctx)), "retries": "\n".join(_tick(ctx)), "newcomer": "\n".join(queueing.newcomer(ctx)),
         "beat": timer.beat(ctx),
+        "init_loops": needs.paid or any(q.domain != "machine" for q in policy.queues),
     }  # fmt: skip
 
 

@@ -170,6 +170,8 @@ def _rule(ctx: Context, rule: Rule, window: dict[str, Function]) -> list[Functio
             clock = "clock" if order == "vtime" else "(s64)now"
             insert = [f"\tscx_bpf_dsq_insert_vtime(p, dsq_{queue.name}({where}), {slice_},",
                       f"\t\t\t\t {_key(ctx, rule, queue, clock)}, enq_flags);"]  # fmt: skip
+    if body and "clock" not in "".join(insert):
+        body = [f"\t{window[f'window_{queue.name}'].call};"]
     body += ctx.mark(rule.span, insert)
     made = [] if rule.preempt is None else [_preemption(ctx, rule)]
     body += _wake_up(ctx, rule, queue, made)
@@ -213,7 +215,7 @@ def _preemption(ctx: Context, rule: Rule) -> Function:
     preempt = rule.preempt
     ran = ctx.print(preempt.ran)
     body = [
-        "\tif (!" + may_preempt(ctx, rule) + ")",
+        f"\tif (!({may_preempt(ctx, rule)}))",
         "\t\treturn;",
         *ctx.mark(preempt.span, [f"\tif ((s64)(now - c->running_since) >= {ran})"]),
         "\t\tscx_bpf_kick_cpu(cpu, SCX_KICK_PREEMPT);",
@@ -226,13 +228,13 @@ def _preemption(ctx: Context, rule: Rule) -> Function:
 def may_preempt(ctx: Context, rule: Rule) -> str:
     """Condition: the running task is of a victim class, and the queue's own budget is not spent."""
     victims = " | ".join(f"BIT({class_id(v)})" for v in rule.preempt.victims)
-    test = f"(c->cls_bit & ({victims}))"
+    test = f"c->cls_bit & ({victims})"
     for line in ctx.policy.dispatch:
         if isinstance(line, Take) and line.queue == rule.queue and isinstance(line.limit, Budget):
             number = ctx.needs.budgets.index(line)
             percent, period = ctx.print(line.limit.percent), ctx.print(line.limit.period_ns)
-            test += f" && bucket_credit(&c->bucket[{number}], now, {percent}, {period}) > 0"
-    return f"({test})"
+            test += f" &&\n\t      bucket_credit(&c->bucket[{number}], now, {percent}, {period}) > 0"
+    return test
 
 
 def retries(ctx: Context) -> list[str]:
@@ -243,7 +245,8 @@ def retries(ctx: Context) -> list[str]:
             continue
         queue = ctx.policy.queue(rule.queue)
         where = "cgroup_slot(p)" if queue.domain == "cgroup" else "cpu"
-        lines += [f"\tif (c->retry & BIT({class_id(rule.cls)}) && {may_preempt(ctx, rule)} &&",
+        lines += [f"\tif (c->retry & BIT({class_id(rule.cls)}) &&",
+                  f"\t    {may_preempt(ctx, rule)} &&",
                   f"\t    (s64)(now - c->running_since) >= {ctx.print(rule.preempt.ran)} &&",
                   f"\t    scx_bpf_dsq_nr_queued(dsq_{queue.name}({where})) > 0)",
                   "\t\tp->scx.slice = 0;"]  # fmt: skip

@@ -54,26 +54,40 @@ static __always_inline s64 sdiv(s64 a, s64 b)
 	return a < 0 ? -div(-a, b) : div(a, b);
 }
 
+/*
+ * floor(log2(value)) for value >= 1. A global function, so that the verifier walks its branches once
+ * and not once for each path to a call.
+ */
+__attribute__((noinline)) int floor_log2(u64 value)
+{
+	int bits = 0;
+
+	if (value >> 32) {
+		value >>= 32;
+		bits += 32;
+	}
+	if (value >> 16) {
+		value >>= 16;
+		bits += 16;
+	}
+	if (value >> 8) {
+		value >>= 8;
+		bits += 8;
+	}
+	if (value >> 4) {
+		value >>= 4;
+		bits += 4;
+	}
+	if (value >> 2) {
+		value >>= 2;
+		bits += 2;
+	}
+	return bits + (value >> 1);
+}
+
 static __always_inline s64 log2(s64 value)
 {
-	u64 v = value > 1 ? value : 1;
-	u32 r, shift;
-
-	r = (v > 0xffffffffULL) << 5;
-	v >>= r;
-	shift = (v > 0xffff) << 4;
-	v >>= shift;
-	r |= shift;
-	shift = (v > 0xff) << 3;
-	v >>= shift;
-	r |= shift;
-	shift = (v > 0xf) << 2;
-	v >>= shift;
-	r |= shift;
-	shift = (v > 0x3) << 1;
-	v >>= shift;
-	r |= shift;
-	return r | (v >> 1);
+	return floor_log2(value > 1 ? value : 1);
 }
 
 /* ceil(100 * amount / weight): the vtime that an amount of cpu time costs. */

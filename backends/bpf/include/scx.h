@@ -258,7 +258,7 @@ u32 bpf_cpumask_any_and_distribute(const struct cpumask *a, const struct cpumask
 /* The head of a loop of at most `end - start` turns, which the kernel's verifier walks once. */
 #define bpf_for(i, start, end)                                                                   \
 	for (struct bpf_iter_num it __attribute__((cleanup(bpf_iter_num_destroy))),              \
-	     *it_begin = (bpf_iter_num_new(&it, (start), (end)), &it);                           \
+	     *it_begin = (bpf_iter_num_new(&it, (start), (end)), (void)bpf_iter_num_destroy, &it); \
 	     ({                                                                                  \
 		     int *it_next = bpf_iter_num_next(it_begin);                                 \
 		     (it_next ? ((i) = *it_next, true) : false);                                 \
