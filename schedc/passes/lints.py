@@ -35,7 +35,8 @@ def check_unused(symbols: Symbols, names: Names, report: Report) -> None:
         _unused(item, f"{what} is never used", "declared here and used nowhere", report)
     for key, state in symbols.states.items():
         dotted = f"`{state.ref.scope}.{state.ref.name}`"
-        if key not in names.reads:
+        # A vtime is read by its queue's window and clock, whether or not a key names it.
+        if key not in names.reads and state.type.queue is None:
             written = key in names.writes
             label = "assigned, and its value used nowhere" if written else "used nowhere"
             what = f"{dotted} is never read" if written else f"{dotted} is never used"
