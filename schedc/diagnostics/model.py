@@ -11,10 +11,10 @@ Messages are lower case without a full stop; `help` is an edit that the reader c
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import Enum
 
 from schedc.diagnostics.codes import CODES
+from schedc.records import dataclass
 from schedc.source import Span
 
 

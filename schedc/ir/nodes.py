@@ -13,10 +13,10 @@ the signed 64-bit range, that divisors are >= 1, and that `DIV` has a dividend >
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import Enum
 from typing import Literal
 
+from schedc.records import dataclass
 from schedc.source import Span
 
 NS_PER_MS = 1_000_000

@@ -6,9 +6,9 @@ has a `span`; numbers keep the unit they were written in, so that `fmt` prints w
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
+from schedc.records import dataclass
 from schedc.source import Span
 
 

@@ -15,11 +15,10 @@ the caller, who knows whether this goes to a terminal.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from schedc.diagnostics.model import Diagnostic, Label, Severity
 from schedc.diagnostics.render.located import Place, Sources, locate
 from schedc.diagnostics.render.visible import shown_line, visible
+from schedc.records import dataclass
 
 DEFAULT_WIDTH = 100
 

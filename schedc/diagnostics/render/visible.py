@@ -9,7 +9,8 @@ that is shown can move the cursor, change colours, reorder a line or hide a part
 from __future__ import annotations
 
 import unicodedata
-from dataclasses import dataclass
+
+from schedc.records import dataclass
 
 TAB = 4
 """A tab goes to the next multiple of this many cells; it is shown as spaces."""
