@@ -58,8 +58,9 @@ def _type(tree: PolicyTree, report: Report) -> Policy | None:
         return None  # what follows is only fast, and only safe, within the limits
     names = resolve(symbols, report)
     draft = lower(symbols, names, report)
+    if not report.has_errors:
+        check_unused(symbols, names, report)  # a misspelt name would make another look unused
     check_structure(symbols, report)
-    check_unused(symbols, names, report)
     if draft is None:
         return None
     policy = check_bounds(draft, infer_ranges(draft), report)

@@ -140,7 +140,7 @@ _TITLES = {
 }
 
 # Seen only through bytes, files or options: their pages have no `sched` block.
-_NOT_FROM_TEXT = frozenset({"E0101", "E0102", "E0103", "E0111", "E0112", "E0602"})
+_NOT_FROM_TEXT = frozenset({"E0101", "E0102", "E0103", "E0208", "E0111", "E0112", "E0602"})
 
 CODES: dict[str, CodeInfo] = {code: CodeInfo(code, title) for code, title in _TITLES.items()}
 """Every code that a diagnostic may carry, in the order of the pages."""
