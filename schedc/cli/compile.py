@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -19,6 +20,9 @@ from schedc.diagnostics.model import Diagnostic
 from schedc.diagnostics.render.located import Sources
 from schedc.pipeline import Analysis, analyze
 from schedc.source import Source
+
+if TYPE_CHECKING:
+    from schedc.toolchain import Compiled
 
 SUFFIX = {"tree": ".tree", "ir": ".ir", "c": ".c", "obj": ".o"}
 
@@ -105,23 +109,23 @@ def _make(
         return made, ()
     from schedc.pipeline import generate
 
-    text = generate(policy, source, counters=counters)
+    text = generate(policy, source, sources=analysis.sources, counters=counters)
     made["c"] = text.encode()
     if "obj" not in kinds:
         return made, ()
-    done = _to_object(text, source, cc)
+    done = _to_object(text, source, analysis, cc)
     if done.object is not None:
         made["obj"] = done.object
     return made, done.diagnostics
 
 
-def _to_object(text: str, source: Source, cc: str | None):  # type: ignore[no-untyped-def]
+def _to_object(text: str, source: Source, analysis: Analysis, cc: str | None) -> Compiled:
     from schedc.toolchain import compile_c, find_compiler
 
     compiler = find_compiler(cc)
     if isinstance(compiler, Diagnostic):
         raise Failure(compiler)
-    return compile_c(text, compiler, source=source)
+    return compile_c(text, compiler, source=source, bases=analysis.sources)
 
 
 def _targets(

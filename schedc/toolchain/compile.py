@@ -15,6 +15,7 @@ import os
 import re
 import subprocess
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,33 +44,47 @@ class Compiled:
 
 
 def compile_c(
-    text: str, compiler: Compiler, *, source: Source | None = None, target: Target | None = None
+    text: str,
+    compiler: Compiler,
+    *,
+    source: Source | None = None,
+    bases: Mapping[str, Source] | None = None,
+    target: Target | None = None,
 ) -> Compiled:
-    """Compile C text; `source` is the policy that its `#line` directives name."""
+    """Compile C text. `source` is the policy that its `#line` directives name, `bases` are those
+    that it extends (by the name in `Span.file`)."""
     target = target or load_target()
+    named = {line_name(source.name): source} if source is not None else {}
+    for name, base in (bases or {}).items():
+        named.setdefault(line_name(f"{name}.sched"), base)
     try:
         with tempfile.TemporaryDirectory(prefix="schedc-") as folder:
-            return _compile(text, compiler, source, target, Path(folder))
+            done = _compile(text, compiler, named, target, Path(folder))
     except subprocess.TimeoutExpired:
         return _broken(compiler, f"it did not finish within {_TIMEOUT_S:.0f} s")
     except OSError as failure:
         return _broken(compiler, failure.strerror or str(failure))
+    if isinstance(done, Compiled):
+        return done
+    return Compiled(None, read_messages(done, source, bases), done)
 
 
 def _compile(
-    text: str, compiler: Compiler, source: Source | None, target: Target, folder: Path
-) -> Compiled:
+    text: str, compiler: Compiler, named: Mapping[str, Source], target: Target, folder: Path
+) -> Compiled | str:
+    """The object, or what the compiler said when it refused."""
     (folder / "policy.bpf.c").write_text(text, encoding="utf-8")
     (folder / "include").symlink_to(target.include)
-    if source is not None:
-        _write_policy(folder, source)
+    for name, policy in named.items():
+        if not (folder / name).exists():
+            (folder / name).write_text(policy.text, encoding="utf-8", errors="replace")
     done = subprocess.run(
         arguments(compiler, target), cwd=folder, capture_output=True, text=True, errors="replace",
         check=False, timeout=_TIMEOUT_S, stdin=subprocess.DEVNULL, env=_environment(folder),
     )
     if done.returncode == 0:
         return Compiled((folder / "policy.bpf.o").read_bytes(), (), done.stderr)
-    return Compiled(None, read_messages(done.stderr, source), done.stderr)
+    return done.stderr
 
 
 def arguments(compiler: Compiler, target: Target) -> list[str]:
@@ -93,12 +108,6 @@ def line_name(source_name: str) -> str:
     return name if name.strip(".") else "policy.sched"
 
 
-def _write_policy(folder: Path, source: Source) -> None:
-    path = folder / line_name(source.name)
-    if not path.exists():
-        path.write_text(source.text, encoding="utf-8", errors="replace")
-
-
 def _environment(folder: Path) -> dict[str, str]:
     """The caller's, but messages in English and dates that don't get into the object."""
     environment = {**os.environ, "LC_ALL": "C", "SOURCE_DATE_EPOCH": "0"}
@@ -109,7 +118,9 @@ def _environment(folder: Path) -> dict[str, str]:
     return environment
 
 
-def read_messages(log: str, source: Source | None) -> tuple[Diagnostic, ...]:
+def read_messages(
+    log: str, source: Source | None, bases: Mapping[str, Source] | None = None
+) -> tuple[Diagnostic, ...]:
     """The compiler's errors as diagnostics against the policy's lines.
 
     Columns are those of the C text, so a whole line of the policy is marked.
@@ -118,15 +129,14 @@ def read_messages(log: str, source: Source | None) -> tuple[Diagnostic, ...]:
     for match in _MESSAGE.finditer(log):
         if match["kind"] == "warning":
             continue
-        here = source is not None and match["file"] == line_name(source.name)
-        span = _line_span(source, int(match["line"])) if source is not None and here else None
+        span = _line_span(match["file"], int(match["line"]), source, bases or {})
         found.append(
             error(
                 "E0702",
                 f"the C compiler refused the generated C: {match['text']}",
                 span,
-                label="from this line" if here else "",
-                notes=[] if here else [f"at {match['file']}:{match['line']} of the C text"],
+                label="from this line" if span else "",
+                notes=[] if span else [f"at {match['file']}:{match['line']} of the C text"],
                 help="this is a bug in schedc: please report it with the policy",
             )
         )
@@ -136,10 +146,18 @@ def read_messages(log: str, source: Source | None) -> tuple[Diagnostic, ...]:
     return tuple(found[:_MAX_MESSAGES])
 
 
-def _line_span(source: Source, line: int) -> Span:
-    text = source.line_text(min(max(line, 1), source.line_count or 1))
-    start = source.offset(line) + len(text) - len(text.lstrip())
-    return Span(start, start + len(text.strip()))
+def _line_span(
+    file: str, line: int, source: Source | None, bases: Mapping[str, Source]
+) -> Span | None:
+    """The text of a line of the policy or of a base, None if `file` is neither."""
+    for name, text in (("", source), *bases.items()):
+        if text is None or file != line_name(f"{name}.sched" if name else text.name):
+            continue
+        line = min(max(line, 1), text.line_count or 1)
+        words = text.line_text(line)
+        start = text.offset(line) + len(words) - len(words.lstrip())
+        return Span(start, start + len(words.strip()), name)
+    return None
 
 
 def _broken(compiler: Compiler, reason: str) -> Compiled:

@@ -143,6 +143,13 @@ def test_messages_name_policy_lines(compiler: Compiler) -> None:
     assert found.span is not None and POLICY.slice(found.span) == "class c"
 
 
+def test_messages_name_lines_of_a_base() -> None:
+    base = Source.from_text("/lib/fair.sched", "policy fair 1.0.0\nqueue all fifo\n")
+    (found,) = read_messages("./fair.sched:2:9: error: x", POLICY, {"stdlib/fair": base})
+    assert found.span is not None
+    assert (found.span.file, base.slice(found.span)) == ("stdlib/fair", "queue all fifo")
+
+
 def test_messages_about_the_c_text_itself() -> None:
     (found,) = read_messages("include/scx.h:7:1: error: bad thing\n1 error generated.", POLICY)
     assert found.span is None
