@@ -1,0 +1,323 @@
+"""Survival: every policy of the library under a load that starves the careless.
+
+Input: the policies of the library and examples/mixed, kernels, compilers. Output: a line of JSON
+for each (policy, kernel, compiler), and a table of them. Method: in one machine, for each policy:
+
+  load     30 s of stress-ng with more workers than cpus, two hogs pinned to every cpu beside an
+           unpinned victim, and a fork storm beside a victim of its own, all at once;
+  hotplug  a cpu goes offline and comes back: the scheduler must end in order, asking for a
+           restart, and the loader attaches it again, each time.
+
+A policy that was thrown out, or did not come back, fails; the longest waits are reported, not
+judged: they are of an emulated machine. Lines that the file of --out holds already are not run again.
+
+    python -m bench.survival --out survival.jsonl
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from schedc.cli.policy_object import find_policy, settings_of
+from schedc.data import data_path
+from schedc.diagnostics.model import Diagnostic
+from schedc.pipeline import analyze, generate
+from schedc.source import Source
+from schedc.toolchain import compile_c, find_compiler
+from schedc.vm.job import Job, JobResult, Shape
+from schedc.vm.kernels import Kernels
+from schedc.vm.machine import Machine
+from schedc.vm.store import Store
+from schedc.vm.verdict import Verdict, parse_report
+
+ROOT = Path(__file__).resolve().parent.parent
+KERNELS = ("6.16", "6.18", "7")
+SECONDS = 30
+CPUS = 2
+RESTART = 1 << 48
+"""Of the exit code: SCX_ECODE_ACT_RESTART."""
+
+# The load's own report is worth more than its end to the second: a slow host stretches all of it.
+_ALLOWANCE_S = 120.0
+
+_LOAD = """cd /job
+stress-ng --cpu {workers} --timeout {seconds}s > out/stress 2>&1 &
+wl-forkstorm --forkers 2 --duration-ms {ms} --spin-rate {rate} > out/forks.json 2> out/forks.err &
+wl-pinned --hogs-per-cpu 2 --victims 1 --duration-ms {ms} --spin-rate {rate} > out/pinned.json
+wait
+"""
+
+# Busy tasks, one of them bound to the cpu that goes; then the cpu goes and comes back.
+_HOTPLUG = """cd /job
+wl-pinned --hogs-per-cpu 1 --victims 2 --duration-ms {ms} --spin-rate {rate} > /dev/null &
+sleep 0.7
+echo 0 > /sys/devices/system/cpu/cpu1/online
+sleep 1.2
+cat /sys/kernel/sched_ext/state /sys/devices/system/cpu/online > out/offline
+echo 1 > /sys/devices/system/cpu/cpu1/online
+sleep 1.2
+cat /sys/kernel/sched_ext/state /sys/devices/system/cpu/online > out/online
+wait
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A compiled policy."""
+
+    policy: str
+    compiler: str
+    object: bytes
+    settings: str
+    classes: tuple[str, ...]
+
+    @property
+    def sha256(self) -> str:
+        return hashlib.sha256(self.object).hexdigest()[:12]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What happened to one policy. Waits in ms: of the unpinned victims as they saw it, and the
+    longest of any task as the scheduler counted it, with the class. `loaded_s`: how long it stayed."""
+
+    policy: str
+    kernel: str
+    compiler: str
+    object: str
+    attached: bool
+    stayed: bool
+    loaded_s: float
+    victim_ms: float | None
+    storm_victim_ms: float | None
+    counted_ms: float | None
+    counted_class: str
+    children: int | None
+    restarts: int | None
+    restart_code: bool | None
+    problem: str
+
+    @property
+    def good(self) -> bool:
+        return self.attached and self.stayed and self.restarts in (None, 2) and self.restart_code in (None, True)
+
+
+def library() -> tuple[str, ...]:
+    """The policies' names, and the path of the first example."""
+    names = sorted(path.stem for path in data_path("stdlib_policies").glob("*.sched"))
+    return (*names, str(ROOT / "examples/mixed/mixed.sched"))
+
+
+def subject(name: str, compiler: str = "clang") -> Subject:
+    """Compile a policy of the library, or the policy at a path."""
+    path = find_policy(name)
+    source, _ = Source.from_bytes(Path(path).name, Path(path).read_bytes())
+    analysis = analyze(source)
+    if analysis.policy is None:
+        raise SystemExit(f"{name}: {analysis.diagnostics[0].message}")
+    found = find_compiler(compiler)
+    if isinstance(found, Diagnostic):
+        raise SystemExit(found.message)
+    text = generate(analysis.policy, source, sources=analysis.sources)
+    done = compile_c(text, found, source=source)
+    if done.object is None:
+        raise SystemExit(f"{name}: {done.diagnostics[0].message}")
+    policy = analysis.policy
+    return Subject(policy.name, compiler, done.object, settings_of(policy, ()).text(),
+                   tuple(cls.name for cls in policy.classes))  # fmt: skip
+
+
+def calibrate(machine: Machine) -> int:
+    """Iterations of the workloads' loop per millisecond, in this machine."""
+    result = machine.run(Job({}, "wl-calibrate > out/rate"), 60)
+    return int(json.loads(result.out["rate"])["spin_rate"])
+
+
+def survive(machine: Machine, one: Subject, rate: int, seconds: float = SECONDS) -> Row:
+    """The load: does the policy stay, and who waits how long?"""
+    ms = int(seconds * 1000)
+    script = _LOAD.format(workers=3 * CPUS, seconds=int(seconds), ms=ms, rate=rate)
+    result, verdict = _under(machine, one, script, seconds + _ALLOWANCE_S)
+    pinned, forks = _json(result, "pinned.json"), _json(result, "forks.json")
+    waits = [(stats.wait_max_ns, name) for stats, name in zip(verdict.classes, one.classes, strict=False)]
+    longest, cls = max(waits, default=(None, ""))
+    problem = "" if verdict.good else _problem(verdict)
+    if not problem and (pinned is None or forks is None):
+        problem = f"a workload left no result: {result.console[-200:]!r}"
+    return Row(
+        one.policy, machine.shape.kernel.release, one.compiler, one.sha256, verdict.attaches,
+        verdict.good and not problem, round(verdict.seconds["attached"], 1),
+        _ms(pinned and pinned["victim_longest_ns"]), _ms(forks and forks["victim_longest_ns"]),
+        _ms(longest), cls, forks and int(forks["children"]), None, None, problem,
+    )  # fmt: skip
+
+
+def hotplug(machine: Machine, one: Subject, rate: int) -> tuple[int, bool, str]:
+    """A cpu goes and comes back: (new attaches, whether the kernel asked for them, what went wrong)."""
+    script = _HOTPLUG.format(ms=3500, rate=rate)
+    result, verdict = _under(machine, one, script, _ALLOWANCE_S, "--reattach")
+    asked = verdict.exit is not None and not verdict.exit.is_error and bool(verdict.exit.code & RESTART)
+    problem = "" if verdict.good else _problem(verdict)
+    for name, cpus in (("offline", b"0"), ("online", b"0-1")):
+        seen = result.out.get(name, b"").split()
+        if not problem and seen != [b"enabled", cpus]:
+            problem = f"with the cpu {name}: {seen!r}"
+    return verdict.restarts, asked, problem
+
+
+def attaches(machine: Machine, one: Subject) -> Row:
+    """Only load, attach, schedule for a moment, detach."""
+    result = machine.run(Job(_files(one), "schedc-load --object p.o --settings settings --exercise "
+                             "--report out/load.json --hold 0.3"), _ALLOWANCE_S)  # fmt: skip
+    verdict = _verdict(result, machine)
+    problem = "" if verdict.good else _problem(verdict)
+    return Row(
+        one.policy, machine.shape.kernel.release, one.compiler, one.sha256, verdict.attaches,
+        verdict.good, round(verdict.seconds["attached"], 1), *[None] * 3, "", *[None] * 3, problem,
+    )  # fmt: skip
+
+
+def _under(
+    machine: Machine, one: Subject, script: str, timeout_s: float, *options: str
+) -> tuple[JobResult, Verdict]:
+    """Run a script under a policy, in one job."""
+    load = ("schedc-load --object p.o --settings settings --report out/load.json "
+            f"{' '.join(options)} -- sh work.sh")  # fmt: skip
+    result = machine.run(Job({**_files(one), "work.sh": script.encode()}, load), timeout_s)
+    return result, _verdict(result, machine)
+
+
+def _files(one: Subject) -> dict[str, bytes]:
+    return {"p.o": one.object, "settings": one.settings.encode()}
+
+
+def _verdict(result: JobResult, machine: Machine) -> Verdict:
+    report = result.out.get("load.json")
+    if report is None:
+        raise RuntimeError(f"the loader left no report: {result.console[-400:]!r}")
+    return parse_report(report, machine.shape.kernel.release)
+
+
+def _problem(verdict: Verdict) -> str:
+    if verdict.stall:
+        return f"{verdict.stall.task}[{verdict.stall.pid}] did not run for {verdict.stall.seconds} s"
+    said = verdict.exit.msg if verdict.exit else ""
+    return f"{verdict.outcome.name}: {verdict.problem} {said}".strip()
+
+
+def _json(result: JobResult, name: str) -> dict[str, int] | None:
+    try:
+        return json.loads(result.out[name])
+    except (KeyError, ValueError):
+        return None
+
+
+def _ms(ns: int | None) -> float | None:
+    return None if ns is None else round(ns / 1e6, 1)
+
+
+# --- the campaign
+
+
+@dataclass(frozen=True, slots=True)
+class Campaign:
+    """What to run, and which lines are there already."""
+
+    policies: tuple[str, ...]
+    kernels: tuple[str, ...]
+    compilers: tuple[str, ...]
+    seconds: float
+    done: frozenset[tuple[str, str, str]]
+
+    def run(self, say: Callable[[str], None]) -> Iterator[Row]:
+        """A row for each policy on each kernel. Beside clang, survival is tried on one kernel."""
+        store = Store.default()
+        for spec in self.kernels:
+            kernel = Kernels(store).resolve(spec)
+            wanted = [(name, compiler) for compiler in self.compilers for name in self.policies
+                      if (Path(name).stem, kernel.release, compiler) not in self.done]  # fmt: skip
+            if not wanted:
+                continue
+            shape = Shape(kernel, cpus=CPUS, memory_mib=512, image="tools")
+            machine: Machine | None = None
+            for name, compiler in wanted:
+                say(f"{Path(name).stem} on {kernel.release} ({compiler})")
+                full = compiler == self.compilers[0] or spec == self.kernels[min(1, len(self.kernels) - 1)]
+                try:
+                    if machine is None:
+                        machine = Machine.boot(shape, store=store)
+                        rate = calibrate(machine)
+                    yield self._row(machine, subject(name, compiler), rate, full)
+                except Exception as failure:  # a guest that died is a result, and not the last one
+                    if machine is not None:
+                        machine.close()
+                        machine = None
+                    yield Row(Path(name).stem, kernel.release, compiler, "", False, False, 0.0, *[None] * 3,
+                              "", *[None] * 3, f"{type(failure).__name__}: {failure}")  # fmt: skip
+            if machine is not None:
+                machine.close()
+
+    def _row(self, machine: Machine, one: Subject, rate: int, full: bool) -> Row:
+        if not full:
+            return attaches(machine, one)
+        row = survive(machine, one, rate, self.seconds)
+        restarts, asked, problem = hotplug(machine, one, rate)
+        return Row(**{**asdict(row), "restarts": restarts, "restart_code": asked,
+                      "problem": "; ".join(filter(None, (row.problem, problem)))})  # fmt: skip
+
+
+def table(rows: Iterable[Row]) -> str:
+    """The rows for people."""
+    head = (f"{'policy':15} {'kernel':8} {'cc':6} {'stayed':9} {'victim ms':>10} {'storm ms':>9} "
+            f"{'wait_max ms':>12} {'class':13} {'children':>8} {'hotplug':8}")  # fmt: skip
+    lines = [head]
+    for row in rows:
+        again = "-" if row.restarts is None else f"{row.restarts}x" + ("" if row.restart_code else " not asked")
+        stayed = f"{row.loaded_s:.0f} s" if row.stayed else "NO"
+        lines.append(
+            f"{row.policy:15} {row.kernel.split('+')[0]:8} {row.compiler:6} {stayed:9} {_cell(row.victim_ms):>10} "
+            f"{_cell(row.storm_victim_ms):>9} {_cell(row.counted_ms):>12} {row.counted_class:13} "
+            f"{_cell(row.children):>8} {again:8} {row.problem}".rstrip()
+        )
+    return "\n".join(lines)
+
+
+def _cell(value: float | None) -> str:
+    return "-" if value is None else f"{value:.0f}"
+
+
+def _read(path: Path) -> list[Row]:
+    return [Row(**json.loads(line)) for line in path.read_text().splitlines()] if path.is_file() else []
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m bench.survival", description=__doc__.partition("\n")[0])
+    parser.add_argument("policies", nargs="*", help="names or paths; the whole library by default")
+    parser.add_argument("--kernel", action="append", metavar="K", help="may be repeated")
+    parser.add_argument("--cc", action="append", metavar="CC", help="may be repeated; the first one in full")
+    parser.add_argument("--seconds", type=float, default=SECONDS)
+    parser.add_argument("--out", type=Path, help="a file of JSON lines to go on with")
+    parser.add_argument("--show", action="store_true", help="only the table of --out")
+    options = parser.parse_args(argv)
+    rows = _read(options.out) if options.out else []
+    if not options.show:
+        done = frozenset((row.policy, row.kernel, row.compiler) for row in rows)
+        campaign = Campaign(tuple(options.policies) or library(), tuple(options.kernel or KERNELS),
+                            tuple(options.cc or ("clang", "zig")), options.seconds, done)  # fmt: skip
+        for row in campaign.run(lambda what: print(f"… {what}", file=sys.stderr, flush=True)):
+            rows.append(row)
+            if options.out:
+                with options.out.open("a") as file:
+                    file.write(json.dumps(asdict(row)) + "\n")
+    print(table(rows))
+    return 0 if all(row.good for row in rows) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
