@@ -27,8 +27,16 @@ def beat(ctx: Context) -> str:
     if not period:
         return ""
     body = [*_unlimited(ctx), *_caps(ctx)]
-    loop = ["\tbpf_for(cpu, 0, nr_cpu_ids) {", "\t\tstruct cpu_ctx *c = &cpu_ctx[cpu_index(cpu)];", "",
-            *body, "\t}"] if body else []  # fmt: skip
+    loop = [
+        "\tu64 now = scx_bpf_now();",
+        "\ts32 cpu;",
+        "",
+        "\tbpf_for(cpu, 0, nr_cpu_ids) {",
+        "\t\tstruct cpu_ctx *c = &cpu_ctx[cpu_index(cpu)];",
+        "",
+        *body,
+        "\t}",
+    ]
     pack = ["\tpack_cpus();"] if ctx.policy.pack is not None else []
     lines = [
         f"#define BEAT_NS ({nanoseconds(period)})",
@@ -47,10 +55,7 @@ def beat(ctx: Context) -> str:
         *_pack(ctx),
         "static int on_beat(void *map, u32 *key, struct beat *b)",
         "{",
-        "\tu64 now = scx_bpf_now();",
-        "\ts32 cpu;",
-        "",
-        *loop,
+        *(loop if body else []),
         *pack,
         "\tbpf_timer_start(&b->timer, BEAT_NS, 0);",
         "\treturn 0;",
@@ -135,14 +140,17 @@ static void pack_cpus(void)
 		want = nr_awake + 1;
 	want = clamp(want, 1, nr_cpu_ids);
 	nr_awake = want;
+	/* Kernels before 6.18 don't take a timer's callback for a section that RCU protects. */
+	bpf_rcu_read_lock();
 	awake = mask_at(MASK_AWAKE);
-	if (!awake)
-		return;
 	bpf_for(cpu, 0, nr_cpu_ids) {{
+		if (!awake)
+			break;
 		if (cpu < want)
 			bpf_cpumask_set_cpu(cpu, awake);
 		else
 			bpf_cpumask_clear_cpu(cpu, awake);
 	}}
+	bpf_rcu_read_unlock();
 }}
 """.split("\n")

@@ -57,7 +57,8 @@ def _variables(ctx: Context, policy_hash: str, counting: bool) -> dict[str, obje
     admit = queueing.admission(ctx, handlers, window)
     rules = queueing.enqueue_rules(ctx, window)
     dispatch = dispatching.helpers(ctx)
-    placing_ = "return -1;" != place.text.strip().split("\n")[-2].strip() or "idle" in place.text
+    capped = {cap.cls for cap in policy.caps}
+    placing_ = any(policy.places[cls.index] for cls in policy.classes if cls.name not in capped)
     before = [*handlers.values(), *window.values(), *([] if ctx.one_class else [classify]),
               *([place] if placing_ else []), queueing.slices(ctx), *([admit] if placing_ else []),
               *rules, *dispatch]  # fmt: skip
