@@ -53,7 +53,8 @@ def _extremum(
     op: Op, left: ir.Expr, right: ir.Expr, span: Span, env: Environment
 ) -> ir.Expr | None:
     left, right = adapt(left, right)
-    type = types.unify(left.type, right.type)
+    join = types.larger if op is Op.MAX else types.unify
+    type = join(left.type, right.type)
     if type is None or type.kind is Kind.BOOL:
         mismatched(env.report, f"take the `{op.value}` of", span, left, right)
         return None

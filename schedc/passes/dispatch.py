@@ -48,6 +48,7 @@ def _served(lines: Sequence[tree.Line], symbols: Symbols, report: Report) -> Non
     if any(broken.verb in ("*", "", "take", "share", "lowest", "dispatch", "enqueue")
            for broken in symbols.tree.broken):  # fmt: skip
         return
+    complete = symbols.classes.keys() <= symbols.rules.keys()
     for name, queue in symbols.queues.items():
         if name in filled and name not in taken:
             report.add(
@@ -55,7 +56,7 @@ def _served(lines: Sequence[tree.Line], symbols: Symbols, report: Report) -> Non
                 "only other cpus steal from it" if name in stolen else "its tasks would never run",
                 help=f"add `take {name}` to `dispatch`",
             )  # fmt: skip
-        elif name in taken and name not in filled and not queue.span.file:
+        elif name in taken and name not in filled and complete and not queue.span.file:
             report.add(
                 "W0420", f"no class uses the queue `{name}`", queue.name.span, "always empty",
                 help=f"delete it and its lines in `dispatch`, or write `enqueue CLASS to {name}`",
@@ -71,9 +72,11 @@ def _order(lines: Sequence[tree.Line], symbols: Symbols, report: Report) -> None
             steal = steal or line
             continue
         if steal is not None:
+            keeps = isinstance(line, tree.Keep)
             report.add(
                 "E0411", "a local line below a `steal`", _verb(line),
-                "a cpu would serve others' queues before its own",
+                "another cpu's task was taken before this is asked" if keeps
+                else "a cpu would serve others' queues before its own",
                 secondary=[Label(_verb(steal), "steals begin here")],
                 help="move this line above the first `steal`",
             )  # fmt: skip
@@ -84,7 +87,7 @@ def _order(lines: Sequence[tree.Line], symbols: Symbols, report: Report) -> None
                 "E0403", "`keep` is written twice", _verb(line), "again here",
                 secondary=[Label(_verb(keep), "first here")], help="keep one of the two",
             )  # fmt: skip
-        elif not _locals(lines[at:]):
+        elif steal is None and not _locals(lines[at:]):
             report.add(
                 "W0419", "this `keep` can have no effect", _verb(line),
                 "every queue was tried before it",
@@ -165,8 +168,8 @@ def _shares(lines: Sequence[tree.Line], symbols: Symbols, report: Report) -> Non
         if not isinstance(line, tree.Take) or line.every is None:
             continue
         share = _percent(line.at_most, symbols)
-        if share is None:
-            continue
+        if share is None or share >= 100:
+            continue  # out of range, and reported as that
         total += share
         seen.append(line)
         if total >= 100:

@@ -17,7 +17,7 @@ from schedc.passes.symbols import Symbols, key_span
 from schedc.source import Span
 from schedc.syntax import tree
 
-MAX_DEPTH = 100
+MAX_DEPTH = 120  # a little above the parser's own limit, which has the better message
 MAX_ASSIGNS = 64
 MAX_RUNGS = 16
 MAX_LINES = 32

@@ -13,6 +13,7 @@ from schedc.diagnostics.model import Edit, Fix, Label
 from schedc.ir import nodes as ir
 from schedc.ir.nodes import Kind, Op
 from schedc.ir.walk import subexpressions
+from schedc.passes.bounds import MIN_SLICE_NS
 from schedc.passes.names import Names
 from schedc.passes.report import Report
 from schedc.passes.symbols import Symbols, key_span
@@ -81,7 +82,7 @@ def _short_slices(policy: ir.Policy, report: Report) -> None:
         usual = rule.slice.high
         if isinstance(rule.slice.value, ir.TuneRef):
             usual = policy.tune(rule.slice.value.name).value
-        if usual < TICK_NS:
+        if MIN_SLICE_NS <= usual < TICK_NS:
             report.add(
                 "W0309", "a slice shorter than a tick", rule.slice.value.span,
                 "slices end at ticks: at HZ=250 this runs for about 4ms",

@@ -54,7 +54,7 @@ def _fits(target: ir.StateRef, value: ir.Expr, assign: tree.Assign, env: Environ
 def _advice(target: ir.StateRef, value: ir.Expr, env: Environment) -> str:
     match target.type.kind, value.type.kind:
         case Kind.TIME, Kind.LAG:
-            return "a lag may be negative: write `max(…, 0ms)` in a state of type `lag`, or declare this one `lag`"
+            return "a lag may be negative: write `max(…, 0ms)`, or declare the state as `lag`"
         case Kind.TIME | Kind.LAG, Kind.COUNT:
             if isinstance(value, ir.Const):
                 return f"give the number a unit: `{value.value}ms`"

@@ -24,9 +24,10 @@ def lower_match(expr: tree.Match, env: Environment) -> ir.Expr | None:
         return ir.MatchComm(good, types.BOOL, expr.span) if len(good) == len(patterns) else None
     table = env.exes if expr.kind == "exe" else env.cgroups
     indices: list[int] = []
+    good = [_is_path(one, expr.kind, env) for one in expr.patterns]
+    if not all(good):
+        return None
     for one in expr.patterns:
-        if not _is_path(one, expr.kind, env):
-            return None
         index = table.setdefault(one.value, len(table))
         if index not in indices:
             indices.append(index)

@@ -31,10 +31,18 @@ def mismatched(report: Report, verb: str, span: Span, left: ir.Expr, right: ir.E
     if left.type.kind is right.type.kind is Kind.VTIME and left.type != right.type:
         code = "E0310"
     report.add(
-        code, f"can't {verb} {one} and {other}", span,
+        code, f"can't {_PHRASES.get(verb, verb + ' {} and {}').format(one, other)}", span,
         help=_advice(verb, left, right),
         secondary=[Label(left.span, f"this is {one}"), Label(right.span, f"this is {other}")],
     )  # fmt: skip
+
+
+_PHRASES = {
+    "subtract": "subtract {1} from {0}",
+    "multiply": "multiply {} by {}",
+    "divide": "divide {} by {}",
+    "compare": "compare {} with {}",
+}
 
 
 def _advice(verb: str, left: ir.Expr, right: ir.Expr) -> str:

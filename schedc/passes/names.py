@@ -67,6 +67,7 @@ def _resolve_rest(item: tree.Item, symbols: Symbols, names: Names, report: Repor
             )  # fmt: skip
         case tree.Event(body=body):
             for assign in body:
+                check_context(assign.target, item.name.text, report)
                 _resolve_target(assign, symbols, names, report)
 
 

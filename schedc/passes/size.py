@@ -14,7 +14,7 @@ from schedc.ir.walk import children, roots
 from schedc.passes.report import Report
 from schedc.source import Span
 
-MAX_DEPTH = 100
+MAX_DEPTH = 120
 MAX_NODES = 1000
 MAX_TOTAL = 8000
 

@@ -123,8 +123,11 @@ def _confined(symbols: Symbols, report: Report) -> None:
             )  # fmt: skip
         for other in rules_into(symbols, queue.name.text):
             fellow = symbols.classes[other.cls.text]
-            if fellow.affinity == "confine" and fellow.cpus and fellow.cpus.text == cls.cpus.text:
-                continue
+            if fellow.affinity == "confine" and fellow.cpus is not None:
+                # Of two sets, the later class is told; of one set, they may share.
+                later = classes.index(cls) > classes.index(fellow)
+                if fellow.cpus.text == cls.cpus.text or not later:
+                    continue
             report.add(
                 "E0416", f"the classes `{name}` and `{fellow.name.text}` share a queue",
                 rule.queue.span, f"only cpus of `{cls.cpus.text}` take from the queue of `{name}`",

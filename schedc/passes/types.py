@@ -109,6 +109,13 @@ def unify(left: Type, right: Type) -> Type | None:
     return None
 
 
+def larger(left: Type, right: Type) -> Type | None:
+    """The type of `max(left, right)`: what is at least a time is a time."""
+    if left.kind in _SPANS and right.kind in _SPANS and left != right:
+        return TIME
+    return unify(left, right)
+
+
 def comparable(left: Type, right: Type, *, equality: bool) -> bool:
     """Whether `left < right` (or `left == right`) means something."""
     if left.kind is right.kind is Kind.BOOL:
