@@ -22,6 +22,11 @@ MAX_HEIGHT = 100
 MAX_STACK = 700
 """Deepest stack; 32 parentheses, each after all the operators that can wait for one, need 600."""
 
+_EXPRESSIONS = frozenset(
+    ("expr", "conjunction", "negation", "comparison", "sum", "product", "unary", "atom", "call",
+     "row", "match")
+)  # fmt: skip
+
 
 @dataclass(slots=True)
 class Entry:
@@ -157,27 +162,30 @@ class Machine:
     def _reduce(self, number: int) -> None:
         rule = self.tables.rules[number]
         stack = self.stack
-        first = len(stack) - rule.length
         if rule.length == 1:
-            only = stack.pop()
-            value, height = only.value, only.height
-            start, end = only.start, only.end
+            # Most reductions only rename what is there.
+            only = stack[-1]
             if rule.action:
-                value = self._build(rule.action, [value], start, end)
+                only.value = self._build(rule.action, [only.value], only.start, only.end)
+            only.state = self.tables.gotos[stack[-2].state][rule.head]
+            only.symbol = rule.head
+            return
+        entries = stack[-rule.length :]
+        del stack[-rule.length :]
+        start, end = entries[0].start, entries[-1].end
+        height = max(entry.height for entry in entries)
+        if rule.head.startswith("__"):
+            value = self._append(entries)
+        elif rule.head not in _EXPRESSIONS:
+            height = 0
+            value = self._build(rule.action, _flat(entries), start, end)
+        elif height >= MAX_HEIGHT:
+            # Hand on the highest part: the tree stays low, and the source is refused anyway.
+            self._complain_height(start, end)
+            value = next(entry.value for entry in entries if entry.height == height)
         else:
-            entries = stack[first:]
-            del stack[first:]
-            start, end = entries[0].start, entries[-1].end
-            height = max(entry.height for entry in entries)
-            if rule.head.startswith("__"):
-                value = self._append(entries)
-            elif height >= MAX_HEIGHT:
-                # Hand on the highest part: the tree stays low, and the source is refused anyway.
-                self._complain_height(start, end)
-                value = next(entry.value for entry in entries if entry.height == height)
-            else:
-                height += 1
-                value = self._build(rule.action, _flat(entries), start, end)
+            height += 1
+            value = self._build(rule.action, _flat(entries), start, end)
         state = self.tables.gotos[stack[-1].state][rule.head]
         stack.append(Entry(state, rule.head, value, start, end, height))
 
@@ -198,7 +206,7 @@ class Machine:
         return [entry.value for entry in entries]
 
     def _complain_height(self, start: int, end: int) -> None:
-        if self.too_high is not None and self.too_high.start == start:
+        if self.too_high is not None and start <= self.too_high.end:
             return
         self.too_high = Span(start, end)
         self.builder.problems.append(

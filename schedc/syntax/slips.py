@@ -17,6 +17,9 @@ from schedc.syntax.lex import INT, JUNK, OPERATOR, STRING, TIME, VERSION, WORD, 
 
 MAX_PROBLEMS = 20
 
+MAX_EDITS = 500
+"""A slip that is repeated more often than this has no fix: the text is no policy."""
+
 _UNITS = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
 _FOREIGN_UNITS = {
     "m": 60 * 10**9, "min": 60 * 10**9, "mins": 60 * 10**9, "minutes": 60 * 10**9,
@@ -55,6 +58,7 @@ class _Group:
 
     first: Diagnostic
     edits: list[Edit] = field(default_factory=list)
+    more: int = 0
     lines: list[int] = field(default_factory=list)
 
 
@@ -210,8 +214,8 @@ class Slips:
         if piece == "/*":
             close = text.find("*/", start + 2)
             end = len(text) if close < 0 else close + 2
-            self._add(error("E0113", "comments of C are not comments here", Span(start, start + 2),
-                            help="begin each line of a comment with `#`"))
+            self._slip("E0113", "/*", start, start + 2, "`/*` begins no comment",
+                       "begin each line of a comment with `#`", None)
             return [], end
         end = text.find("\n", start)
         end = len(text) if end < 0 else end
@@ -261,27 +265,31 @@ class Slips:
             self._single.append(found)
 
     def _slip(self, code: str, key: str, start: int, end: int, message: str, help: str,
-              replacement: str) -> None:
-        edit = Edit(Span(start, end), replacement)
-        if key not in self._groups:
+              replacement: str | None) -> None:
+        """One more slip of a kind; without a replacement there is no fix."""
+        group = self._groups.get(key)
+        if group is None:
             first = error(code, message, Span(start, end), help=help)
-            self._groups[key] = _Group(first, [edit], [])
+            group = self._groups[key] = _Group(first)
+        else:
+            group.more += 1
+        if replacement is not None and group.more < MAX_EDITS:
+            group.edits.append(Edit(Span(start, end), replacement))
+        if not group.more:
             return
-        group = self._groups[key]
-        group.edits.append(edit)
         if len(group.lines) < 6:
             group.lines.append(self.source.position(start)[0])
 
     def _finished(self, group: _Group) -> Diagnostic:
         first = group.first
         notes: tuple[str, ...] = ()
-        if len(group.edits) > 1:
+        if group.more:
             lines = list(dict.fromkeys(group.lines))
-            more = ", …" if len(group.edits) - 1 > len(group.lines) else ""
+            more = ", …" if group.more > len(group.lines) else ""
             word = "line" if len(lines) == 1 else "lines"
             notes = (f"the same on {word} {', '.join(map(str, lines))}{more}",)
         return error(first.code, first.message, first.span, help=first.help, notes=notes,
-                     fix=Fix(tuple(group.edits)))
+                     fix=Fix(tuple(group.edits)) if 0 < len(group.edits) < MAX_EDITS else None)
 
 
 _CHARACTER_HELP = {
