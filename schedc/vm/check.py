@@ -51,15 +51,12 @@ class Settings:
         )
 
 
-NO_SETTINGS = Settings({})
-
-
 def check_object(
     data: bytes,
     kernel: Kernel,
     *,
-    settings: Settings = NO_SETTINGS,
-    policy_file: str | None = None,
+    settings: Settings | str = "",
+    c_text: str = "",
     hold_s: float = HOLD_S,
     bpf_stats: bool = False,
     saved: bool = True,
@@ -71,7 +68,7 @@ def check_object(
     with Machine.boot(shape, store=store, progress=progress, saved=saved) as machine:
         progress(f"loading on {kernel.release}", None)
         return check_in(
-            machine, data, settings=settings, policy_file=policy_file, hold_s=hold_s,
+            machine, data, settings=settings, c_text=c_text, hold_s=hold_s,
             bpf_stats=bpf_stats,
         )  # fmt: skip
 
@@ -80,8 +77,8 @@ def check_in(
     machine: Machine,
     data: bytes,
     *,
-    settings: Settings = NO_SETTINGS,
-    policy_file: str | None = None,
+    settings: Settings | str = "",
+    c_text: str = "",
     hold_s: float = HOLD_S,
     bpf_stats: bool = False,
 ) -> Verdict:
@@ -90,12 +87,13 @@ def check_in(
                "--report", "out/load.json", "--exercise", "--hold", f"{hold_s}"]  # fmt: skip
     if bpf_stats:
         command.append("--bpf-stats")
-    files = {"policy.o": data, "settings": settings.text().encode()}
+    text = settings if isinstance(settings, str) else settings.text()
+    files = {"policy.o": data, "settings": text.encode()}
     result = machine.run(Job(files, command=tuple(command)), TIMEOUT_S + hold_s)
-    return verdict_of(result, machine, policy_file)
+    return verdict_of(result, machine, c_text)
 
 
-def verdict_of(result: JobResult, machine: Machine, policy_file: str | None = None) -> Verdict:
+def verdict_of(result: JobResult, machine: Machine, c_text: str = "") -> Verdict:
     """The verdict in the result of a job that ran the loader with `--report out/load.json`."""
     report = result.out.get("load.json")
     if report is None:
@@ -108,7 +106,7 @@ def verdict_of(result: JobResult, machine: Machine, policy_file: str | None = No
             notes=tuple(said[-6:]),
             help="if this scheduler makes the guest hang, that is a finding; else report it",
         )
-    return parse_report(report, machine.shape.kernel.release, policy_file)
+    return parse_report(report, machine.shape.kernel.release, c_text)
 
 
 def main(argv: list[str]) -> int:

@@ -134,11 +134,11 @@ class Verdict:
         return "Malformed kfunc BTF" in text or "malformed kfunc BTF" in text
 
 
-def parse_report(data: bytes, kernel: str, policy_file: str | None = None) -> Verdict:
+def parse_report(data: bytes, kernel: str, c_text: str = "") -> Verdict:
     """The verdict in a loader's report."""
     try:
         report = json.loads(data)
-        return _verdict(report, kernel, policy_file)
+        return _verdict(report, kernel, c_text)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as e:
         raise VmError(
             BAD_RESULT,
@@ -158,7 +158,7 @@ def parse_stall(text: str) -> Stall | None:
     return Stall(task, int(found["pid"]), float(found["s"]))
 
 
-def _verdict(report: dict[str, Any], kernel: str, policy_file: str | None) -> Verdict:
+def _verdict(report: dict[str, Any], kernel: str, c_text: str) -> Verdict:
     ops = str(report["ops"])
     exit_ = _exit(report["exit"])
     messages = _lines(report["kmsg"])
@@ -175,7 +175,7 @@ def _verdict(report: dict[str, Any], kernel: str, policy_file: str | None) -> Ve
         detached=bool(report["detached"]),
         problem=str(report["problem"]),
         programs=tuple(_program(p, ops) for p in report["programs"]),
-        refusal=_refusal(report, policy_file),
+        refusal=_refusal(report, c_text),
         exit=exit_,
         stall=stall,
         kernel_messages=messages,
@@ -218,12 +218,12 @@ def _exit(record: dict[str, Any] | None) -> ExitRecord | None:
     )
 
 
-def _refusal(report: dict[str, Any], policy_file: str | None) -> VerifierFailure | None:
+def _refusal(report: dict[str, Any], c_text: str) -> VerifierFailure | None:
     """The verifier's reason, of the program whose log ends in one."""
     for p in report["programs"]:
         log = str(p.get("log", ""))
         if "processed " in log:
-            return parse_verifier_log(log, callback=str(p["name"]), policy_file=policy_file)
+            return parse_verifier_log(log, callback=str(p["name"]), c_text=c_text)
     return None
 
 

@@ -13,6 +13,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from schedc.vm.linemap import LineMap
+
 TAIL = 14
 
 _PLACE = re.compile(r"^; (?P<text>.*) @ (?P<file>[^@\s]+):(?P<line>\d+)\s*$")
@@ -68,10 +70,10 @@ class VerifierFailure:
     tail: tuple[str, ...]
 
 
-def parse_verifier_log(
-    log: str, *, callback: str = "", policy_file: str | None = None
-) -> VerifierFailure:
-    """Read a log. `policy_file`: the name that #line gives; by default anything `*.sched`."""
+def parse_verifier_log(log: str, *, callback: str = "", c_text: str = "") -> VerifierFailure:
+    """Read a log. `c_text`: the C that the object was made of; without it only places in files
+    called `*.sched` are taken for the policy's."""
+    lines_of = LineMap(c_text) if c_text else None
     lines = [line.rstrip() for line in log.splitlines()]
     place: tuple[str, int, str] | None = None
     policy_line: int | None = None
@@ -79,8 +81,8 @@ def parse_verifier_log(
     for line in lines:
         if found := _PLACE.match(line):
             place = (found["file"], int(found["line"]), found["text"].strip())
-            if _is_policy(place[0], policy_file):
-                policy_line = place[1]
+            mapped = _policy_line(lines_of, place[0], place[1], callback)
+            policy_line = policy_line if mapped is None else mapped
         elif found := _INSTRUCTION.match(line):
             instruction = found["text"].strip()
     reason = _reason(lines)
@@ -100,11 +102,10 @@ def parse_verifier_log(
     )
 
 
-def _is_policy(file: str, policy_file: str | None) -> bool:
-    # The kernel cuts the directory off.
-    if policy_file is None:
-        return file.endswith(".sched")
-    return file == policy_file.rsplit("/", 1)[-1]
+def _policy_line(lines: LineMap | None, file: str, line: int, function: str) -> int | None:
+    if lines is not None:
+        return lines.policy_line(file, line, function)
+    return line if file.endswith(".sched") else None
 
 
 def _reason(lines: list[str]) -> str:

@@ -16,6 +16,7 @@
 
 #define _GNU_SOURCE
 #include "tar.h"
+#include "waiting.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -210,7 +211,11 @@ static void exec_command(void)
 
 static pid_t start_job(void)
 {
-	pid_t child = fork();
+	pid_t child = waiting_loader_take("/job/command");
+
+	if (child > 0)
+		return child;
+	child = fork();
 
 	if (child == 0) {
 		int in = open("/dev/null", O_RDONLY);
@@ -362,6 +367,8 @@ int main(void)
 	loopback_up();
 	write_text("/sys/fs/cgroup/cgroup.subtree_control", "+cpu");
 	open_port();
+	if (getenv("schedc.await"))
+		waiting_loader_start();
 	if (access("/job", F_OK) == 0) {
 		do_job(boot_timeout());
 		power_off();

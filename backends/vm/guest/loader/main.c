@@ -6,7 +6,7 @@
 //               [--exercise] [--hold SECONDS | -- COMMAND ARGUMENT…]
 //
 // --exercise: some busy and some waking tasks meanwhile. --reattach: where the kernel asks for it (a
-// cpu came or went), load again, with the new topology.
+// cpu came or went), load again, with the new topology. --await, alone: see await.c.
 //
 // The process holds the scheduler's link: if it dies, however it dies, the kernel goes back to its
 // own scheduler. The report is written on every way out.
@@ -304,6 +304,8 @@ int main(int argc, char **argv)
 	pid_t child = 0;
 	int kmsg;
 
+	if (argc == 2 && !strcmp(argv[1], "--await") && !await_arguments(&argc, &argv))
+		return USAGE;
 	if (!parse_options(argc, argv, &settings))
 		return usage();
 	libbpf_set_print(on_libbpf_message);

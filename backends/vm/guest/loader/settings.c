@@ -364,6 +364,7 @@ static uint64_t known_flags(uint64_t wanted)
 {
 	const uint64_t oldest = 0x7f;
 	uint64_t known = oldest;
+	const struct btf_type *type;
 	struct btf *btf;
 	int id;
 
@@ -372,16 +373,13 @@ static uint64_t known_flags(uint64_t wanted)
 	btf = btf__load_vmlinux_btf();
 	if (!btf)
 		return oldest;
-	for (id = 1; id < (int)btf__type_cnt(btf); id++) {
-		const struct btf_type *type = btf__type_by_id(btf, id);
-
-		if (!btf_is_any_enum(type) || strcmp(btf__name_by_offset(btf, type->name_off), "scx_ops_flags"))
-			continue;
-		for (int i = 0; i < btf_vlen(type); i++)
-			known |= btf_is_enum(type) ? (uint64_t)btf_enum(type)[i].val :
-						     btf_enum64_value(&btf_enum64(type)[i]);
-		break;
-	}
+	id = btf__find_by_name_kind(btf, "scx_ops_flags", BTF_KIND_ENUM64);
+	if (id < 0)
+		id = btf__find_by_name_kind(btf, "scx_ops_flags", BTF_KIND_ENUM);
+	type = id < 0 ? NULL : btf__type_by_id(btf, id);
+	for (int i = 0; type && i < btf_vlen(type); i++)
+		known |= btf_is_enum(type) ? (uint64_t)btf_enum(type)[i].val :
+					     btf_enum64_value(&btf_enum64(type)[i]);
 	btf__free(btf);
 	return known;
 }

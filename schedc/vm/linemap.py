@@ -1,0 +1,82 @@
+"""Which line of a policy a line of generated C stands for.
+
+Input: C text with `#line` directives, and a place as an object's line information gives it. Output:
+the policy's line, or None.
+Invariant: pure. Needed because clang up to 17 writes a *function's* file beside every line of it:
+the number follows `#line`, the name does not (later versions, and zig's, write both). So a place
+`policy.bpf.c:42` may be line 42 of the C text or of the policy; the text says which of the two can
+be, and a function that is known to have failed decides where both can.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cached_property
+
+_DIRECTIVE = re.compile(r'^#line (\d+) "([^"]*)"')
+
+
+@dataclass(frozen=True)
+class LineMap:
+    """The lines of one C text. `presumed[i]` is what line i + 1 is said to be: file and number;
+    the file is "" before any directive."""
+
+    c_text: str
+
+    @cached_property
+    def presumed(self) -> tuple[tuple[str, int], ...]:
+        found: list[tuple[str, int]] = []
+        file, shift = "", 0
+        for physical, text in enumerate(self.c_text.split("\n"), 1):
+            if match := _DIRECTIVE.match(text):
+                file, shift = match[2], int(match[1]) - (physical + 1)
+                found.append(("#", 0))
+            else:
+                found.append((file, physical + shift))
+        return tuple(found)
+
+    @cached_property
+    def c_names(self) -> frozenset[str]:
+        """Names for the C text itself: those under which a line keeps its own number."""
+        back = {file for i, (file, n) in enumerate(self.presumed, 1) if file and n == i}
+        return frozenset({"", *(name for name in back if name.endswith((".c", ".h")))})
+
+    @cached_property
+    def policy_names(self) -> frozenset[str]:
+        return frozenset({file for file, _ in self.presumed} - self.c_names - {"#"})
+
+    def policy_line(self, file: str, line: int, function: str = "") -> int | None:
+        """The policy's line for a place, None if it is the C text's own."""
+        names = {name.rsplit("/", 1)[-1] for name in self.policy_names}
+        if file.rsplit("/", 1)[-1] in names:
+            return line
+        candidates = [
+            (physical, name in self.policy_names)
+            for physical, (name, number) in enumerate(self.presumed, 1)
+            if number == line and name != "#"
+        ]
+        if not any(of_policy for _, of_policy in candidates):
+            return None
+        if all(of_policy for _, of_policy in candidates):
+            return line
+        first, last = self._extent(function)
+        inside = [of_policy for physical, of_policy in candidates if first <= physical <= last]
+        # A blank or a comment of the C text carries no instruction, so it does not speak against.
+        if inside:
+            return line if any(inside) else None
+        code = [of_policy for physical, of_policy in candidates if self._is_code(physical)]
+        return line if code and all(code) else None
+
+    def _extent(self, function: str) -> tuple[int, int]:
+        """The physical lines of a function's definition; (1, 0) if it isn't found."""
+        lines = self.c_text.split("\n")
+        for start, text in enumerate(lines, 1):
+            if function and re.search(rf"\b{re.escape(function)}\b", text) and not text.endswith(";"):
+                rest = (end for end, line in enumerate(lines[start:], start + 1) if line == "}")
+                return start, next(rest, len(lines))
+        return 1, 0
+
+    def _is_code(self, physical: int) -> bool:
+        text = self.c_text.split("\n")[physical - 1].strip()
+        return bool(text) and not text.startswith(("//", "/*", "*", "#", "}"))
