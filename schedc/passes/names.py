@@ -121,7 +121,7 @@ def _resolve_ref(ref: tree.Ref, symbols: Symbols, names: Names, report: Report) 
     else:
         verb = ref.scope if ref.scope in ("tune", "let") else "state"
         name = ref.name if verb == ref.scope else _dotted(ref)
-        if symbols.may_be_declared(verb, name):
+        if symbols.may_be_declared(verb, name) or report.is_full("E0201"):
             return
         what = {"tune": "tunable", "let": "named expression"}.get(ref.scope, "state")
         message = f"no {what} is called `{_dotted(ref)}`"
@@ -155,7 +155,7 @@ def _resolve_queue(name: tree.Name, symbols: Symbols, names: Names, report: Repo
     if name.text in symbols.queues:
         names.queues.add(name.text)
         return
-    if symbols.may_be_declared("queue", name.text):
+    if symbols.may_be_declared("queue", name.text) or report.is_full("E0203"):
         return
     hint = _near_name(name.text, symbols.queues) or f"declare it: `queue {name.text} fifo`"
     _undeclared(report, "E0203", f"no queue is called `{name.text}`", name.span, hint)
@@ -163,6 +163,8 @@ def _resolve_queue(name: tree.Name, symbols: Symbols, names: Names, report: Repo
 
 def _resolve_class(name: tree.Name, symbols: Symbols, report: Report) -> None:
     if name.text in symbols.classes or symbols.may_be_declared("class", name.text):
+        return
+    if report.is_full("E0204"):
         return
     hint = _near_name(name.text, symbols.classes) or f"declare it: `class {name.text} when …`"
     _undeclared(report, "E0204", f"no class is called `{name.text}`", name.span, hint)

@@ -13,11 +13,16 @@ from schedc.diagnostics.model import Diagnostic, Fix, Label, diagnostic, sort_ke
 from schedc.source import Span
 
 
+MAX_OF_ONE_CODE = 25
+"""More of the same would hide the rest, and take long to show for a hostile source."""
+
+
 class Report:
     """What the passes have found so far."""
 
     def __init__(self) -> None:
         self._found: dict[tuple[str, Span | None, str], Diagnostic] = {}
+        self._counts: dict[str, int] = {}
 
     def add(
         self,
@@ -32,16 +37,23 @@ class Report:
         fix: Fix | None = None,
     ) -> None:
         """Add a diagnostic; its severity is that of its code."""
-        self.extend(
-            [
-                diagnostic(
-                    code, message, span,
-                    label=label, help=help, notes=notes, secondary=secondary, fix=fix,
-                )
-            ]
+        key = (code, span, message)
+        if self.is_full(code) or key in self._found:
+            return
+        self._counts[code] = self._counts.get(code, 0) + 1
+        if self.is_full(code):
+            notes = (*notes, f"there may be more of {code}: the first {MAX_OF_ONE_CODE} are shown")
+        self._found[key] = diagnostic(
+            code, message, span,
+            label=label, help=help, notes=notes, secondary=secondary, fix=fix,
         )  # fmt: skip
 
+    def is_full(self, code: str) -> bool:
+        """Whether no more of a code is taken; then its help need not be worked out."""
+        return self._counts.get(code, 0) >= MAX_OF_ONE_CODE
+
     def extend(self, found: Iterable[Diagnostic]) -> None:
+        """Add what another stage found, which keeps its own limits."""
         for one in found:
             self._found.setdefault((one.code, one.span, one.message), one)
 
