@@ -7,6 +7,7 @@ import pytest
 from schedc.diagnostics.render import Format, render
 from schedc.pipeline import analyze
 from schedc.source import Source
+from schedc.syntax.format import format_source
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = sorted((ROOT / "examples").glob("*/*.sched"))
@@ -60,3 +61,9 @@ def test_an_example_has_a_walkthrough(path: Path) -> None:
     assert path.name in walkthrough
     index = (ROOT / "examples" / "README.md").read_text(encoding="utf-8")
     assert f"[{path.stem}]({path.stem}/README.md)" in index
+
+
+@pytest.mark.parametrize("path", EXAMPLES + SHIPPED, ids=lambda path: path.stem)
+def test_it_has_the_layout_of_fmt(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert format_source(Source.from_text(path.name, text)) == (text, ())
