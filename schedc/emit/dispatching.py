@@ -53,7 +53,7 @@ def payments(ctx: Context) -> list[str]:
     """Cases of the switch on `c->line`: who pays for `ran`."""
     out = []
     if ctx.needs.budgets:
-        out += [f"\tif (c->line < {len(ctx.needs.budgets)})", "\t\tc->bucket[c->line & 31].credit -= ran;"]
+        out += [f"\tif (c->line < {len(ctx.needs.budgets)})", "\t\tbucket_pay(&c->bucket[c->line & 31], ran);"]
     for number, line in enumerate(ctx.needs.shares):
         first = _first_share(ctx, number)
         scale = lcm(*(parts for _, parts in line.portions))

@@ -24,6 +24,7 @@ PARAMETERS = {
     "now": "u64 now",
     "ran": "s64 ran",
     "enq_flags": "u64 enq_flags",
+    "selected": "bool selected",
 }
 
 _LOCALS = {

@@ -79,7 +79,7 @@ def _variables(ctx: Context, policy_hash: str, counting: bool) -> dict[str, obje
         "schedc_version": schedc.__version__, "policy_file": ctx.locate(policy.span)[0],
         "prefix": prefix(policy.name), "timeout_ms": WATCHDOG_MS, "one_class": ctx.one_class,
         "handlers": {event: handlers.get(event) for event in EVENTS}, "functions": functions, "place": place, "placing": placing_, "admit": admit,
-        "classify_call": classify_call, "wake_work": wake_work, "kick_idle": False,
+        "classify_call": classify_call, "placed_here": _placed_here(policy), "wake_work": wake_work, "kick_idle": False,
         "task_states": task_states(policy, needs), "cpu_fields": _cpu_fields(ctx, started or counting, settle),
         "globals": _globals(ctx), "sets": sets, "masks": masks, "clocks": _clocks(ctx), "heads": _heads(ctx),
         "aged": {line.queue for line in policy.dispatch if getattr(line, "after", None) is not None},
@@ -126,9 +126,18 @@ def _queue_of_class(policy: Policy) -> str:
     return choice
 
 
+def _placed_here(policy: Policy) -> str:
+    """Condition, ready to be followed by another, that the task's class is placed at all."""
+    capped = {cap.cls for cap in policy.caps}
+    placed = [cls for cls in policy.classes if policy.places[cls.index] and cls.name not in capped]
+    if len(placed) == len(policy.classes):
+        return ""
+    return f"BIT(cls) & ({' | '.join(f'BIT({class_id(cls.name)})' for cls in placed)}) && "
+
+
 def _cap_payments(ctx: Context) -> list[str]:
     return [line for number, cap in enumerate(ctx.policy.caps)
-            for line in (f"\tif (c->cls_bit & BIT({class_id(cap.cls)}))", f"\t\tc->cap[{number}].credit -= ran;")]  # fmt: skip
+            for line in (f"\tif (c->cls_bit & BIT({class_id(cap.cls)}))", f"\t\tbucket_pay(&c->cap[{number}], ran);")]  # fmt: skip
 
 
 def _perf(ctx: Context) -> list[str]:

@@ -36,17 +36,48 @@ def _class_body(ctx: Context, cls: Class) -> list[str]:
     awake = ["MASK_AWAKE"] if ctx.policy.pack is not None else []
     lines: list[str] = []
     if cls.cpus is not None:
-        for rung in rungs:
-            lines += _rung(ctx, rung, [f"MASK_SET_{cls.cpus.upper()}", *awake], cls.cpus)
+        lines += _ladder(ctx, rungs, [f"MASK_SET_{cls.cpus.upper()}", *awake], cls.cpus)
     if cls.affinity != "confine":
-        for rung in rungs:
-            lines += _rung(ctx, rung, awake, None)
+        lines += _ladder(ctx, rungs, awake, None)
     return [*lines, "return -1;"]
 
 
-def _rung(ctx: Context, rung: Rung, sets: list[str], member_of: str | None) -> list[str]:
+def searched(ctx: Context, cls: Class) -> bool:
+    """Whether a failed `place` has looked at every cpu that the class may be given."""
+    rungs = ctx.policy.places[cls.index]
+    plain = bool(rungs) and rungs[-1].where == "anywhere" and not (rungs[-1].core or rungs[-1].fast or rungs[-1].when)
+    return plain and not any(cap.cls == cls.name for cap in ctx.policy.caps)
+
+
+def _ladder(ctx: Context, rungs: tuple[Rung, ...], sets: list[str], member_of: str | None) -> list[str]:
+    """All rungs within some sets. A rung that repeats another on a machine without SMT, or with one llc or node,
+    is tried only where it is another: the loader's constants let the verifier cut it out."""
+    lines: list[str] = []
+    for i, rung in enumerate(rungs):
+        lines += _rung(ctx, rung, sets, member_of, _differs(rungs, i))
+    return lines
+
+
+def _differs(rungs: tuple[Rung, ...], i: int) -> str:
+    """Condition under which rung i is not the same search as another one of the ladder."""
+    rung = rungs[i]
+    if rung.when is not None or rung.where == "prev":
+        return ""
+    for other in rungs[:i]:
+        alike = other.when is None and (other.core, other.fast) == (rung.core, rung.fast)
+        if alike and rung.where == "anywhere" and other.where in ("llc", "node"):
+            return "nr_llcs > 1" if other.where == "llc" else "nr_nodes > 1"
+    if rung.core and any(
+        o.when is None and not o.core and (o.fast, o.where) == (rung.fast, rung.where) for o in rungs[i + 1 :]
+    ):
+        return "has_smt"
+    return ""
+
+
+def _rung(ctx: Context, rung: Rung, sets: list[str], member_of: str | None, only_if: str) -> list[str]:
     """One rung, within the sets named by `sets` (`member_of` is the class's own)."""
     guard = "" if rung.when is None else ctx.print(rung.when, 3) + " && "
+    guard = f"{only_if} && " if only_if else guard
     if rung.where == "prev":
         tests = []
         if member_of:

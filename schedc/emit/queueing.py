@@ -9,6 +9,7 @@ from schedc.emit.context import Context
 from schedc.emit.expression import clock_arguments, clock_id, domain_of
 from schedc.emit.functions import Function, function
 from schedc.emit.names import class_id, nanoseconds
+from schedc.emit.placing import searched
 from schedc.ir.nodes import EVENTS, Budget, Kind, Queue, Rule, Slice, StateRef, Steal, Take
 
 
@@ -200,10 +201,12 @@ def _wake_up(ctx: Context, rule: Rule, queue: Queue, preemption: list[Function])
         nearby = ["own"]
         elsewhere = {"cpu": "-1", "llc": "claim_in_llc(p, cpu, 0)", "node": "claim_in_node(p, cpu, 0)"}[queue.domain]
     own = f"claim(p, cpu) ? cpu : {elsewhere}" if nearby else elsewhere
+    seen = searched(ctx, cls)
     if preemption:
-        call = preemption[0].call
-        return [f"\tif (!kick_idle({own}) && enq_flags & SCX_ENQ_WAKEUP)", f"\t\t{call};"]
-    return [f"\tkick_idle({own});"]
+        test = f"(selected || !kick_idle({own}))" if seen else f"!kick_idle({own})"
+        return [f"\tif ({test} && enq_flags & SCX_ENQ_WAKEUP)", f"\t\t{preemption[0].call};"]
+    # On a wake-up, select_cpu has just looked at all of them in vain.
+    return ["\tif (!selected)", f"\t\tkick_idle({own});"] if seen else [f"\tkick_idle({own});"]
 
 
 def _masks(sets: list[str]) -> str:

@@ -98,6 +98,7 @@ static __always_inline s64 charge(s64 amount, s64 weight)
 
 /* --- topology, filled in by the loader; left alone it is one llc on one node ------------------- */
 
+const volatile bool has_smt = true;
 const volatile u32 nr_llcs = 1;
 const volatile u32 nr_nodes = 1;
 const volatile u16 cpu_llc[MAX_CPUS];
@@ -146,6 +147,7 @@ static __always_inline void advance_clock(s64 *clock, s64 value)
 
 /* --- buckets: a share of a cpu's time ---------------------------------------------------------- */
 
+/* Credit is kept in hundredths of a nanosecond, so that filling by a percentage needs no division. */
 struct bucket {
 	s64 credit;
 	u64 filled_at;
@@ -154,9 +156,7 @@ struct bucket {
 /* What the bucket holds now. It fills at `percent` of real time up to percent * period. */
 static __always_inline s64 bucket_credit(const struct bucket *b, u64 now, s64 percent, s64 period)
 {
-	s64 filled = b->credit + div(sub_sat(now, b->filled_at) * percent, 100);
-
-	return min(filled, div(period * percent, 100));
+	return min(b->credit + sub_sat(now, b->filled_at) * percent, period * percent);
 }
 
 /* Only the cpu that owns the bucket stores a refill. */
@@ -165,6 +165,12 @@ static __always_inline bool bucket_open(struct bucket *b, u64 now, s64 percent, 
 	b->credit = bucket_credit(b, now, percent, period);
 	b->filled_at = now;
 	return b->credit > 0;
+}
+
+/* A stint is paid for in full: what it overshot is debt. */
+static __always_inline void bucket_pay(struct bucket *b, s64 ran)
+{
+	b->credit -= 100 * ran;
 }
 
 /* --- tasks ------------------------------------------------------------------------------------- */
