@@ -14,8 +14,11 @@ from schedc.ir.nodes import NS_PER_MS, Queue, SliceUnlimited
 def period_ns(ctx: Context) -> int:
     """Time between beats: half of the shortest interval that one must keep, within 1..10 ms; 0 without a timer."""
     spans = [cap.period_ns * cap.percent // 100 for cap in ctx.policy.caps]
-    spans += [ctx.policy.lower(rule.slice.contended) for rule in ctx.policy.rules
-              if isinstance(rule.slice, SliceUnlimited)]  # fmt: skip
+    spans += [
+        ctx.policy.lower(rule.slice.contended)
+        for rule in ctx.policy.rules
+        if isinstance(rule.slice, SliceUnlimited)
+    ]
     if ctx.policy.pack is not None:
         spans.append(20 * NS_PER_MS)
     return min(max(min(spans) // 2, NS_PER_MS), 10 * NS_PER_MS) if spans else 0
@@ -80,12 +83,15 @@ def _unlimited(ctx: Context) -> list[str]:
     lines = []
     for rule in ctx.policy.rules:
         if isinstance(rule.slice, SliceUnlimited):
-            lines += ctx.mark(rule.slice.span, [
-                f"\t\tif (c->cls_bit & BIT({class_id(rule.cls)}) &&",
-                f"\t\t    (s64)(now - c->running_since) >= {ctx.print(rule.slice.contended)} &&",
-                f"\t\t    ({_waiting(list(ctx.policy.queues))}))",
-                "\t\t\tscx_bpf_kick_cpu(cpu, SCX_KICK_PREEMPT);",
-            ])  # fmt: skip
+            lines += ctx.mark(
+                rule.slice.span,
+                [
+                    f"\t\tif (c->cls_bit & BIT({class_id(rule.cls)}) &&",
+                    f"\t\t    (s64)(now - c->running_since) >= {ctx.print(rule.slice.contended)} &&",
+                    f"\t\t    ({_waiting(list(ctx.policy.queues))}))",
+                    "\t\t\tscx_bpf_kick_cpu(cpu, SCX_KICK_PREEMPT);",
+                ],
+            )
     return lines
 
 
@@ -95,11 +101,14 @@ def _caps(ctx: Context) -> list[str]:
     for number, cap in enumerate(ctx.policy.caps):
         rule = next(rule for rule in ctx.policy.rules if rule.cls == cap.cls)
         queue = ctx.policy.queue(rule.queue)
-        lines += ctx.mark(cap.span, [
-            f"\t\tif (bucket_credit(&c->cap[{number}], now, {cap.percent}, {cap.period_ns}LL) > 0 &&",
-            f"\t\t    ({_waiting([queue])}))",
-            "\t\t\tscx_bpf_kick_cpu(cpu, SCX_KICK_IDLE);",
-        ])  # fmt: skip
+        lines += ctx.mark(
+            cap.span,
+            [
+                f"\t\tif (bucket_credit(&c->cap[{number}], now, {cap.percent}, {cap.period_ns}LL) > 0 &&",
+                f"\t\t    ({_waiting([queue])}))",
+                "\t\t\tscx_bpf_kick_cpu(cpu, SCX_KICK_IDLE);",
+            ],
+        )
     return lines
 
 

@@ -40,7 +40,10 @@ class Context:
     def switch(self, bodies: list[list[str]], on: str = "cls", indent: str = "\t") -> list[str]:
         """Lines that do `bodies[i]` for class i; no switch where all do the same."""
         if all(body == bodies[0] for body in bodies):
-            return [f"{indent}{line}" if line and line[0] not in "\x01\x02#" else line for line in bodies[0]]
+            return [
+                f"{indent}{line}" if line and line[0] not in "\x01\x02#" else line
+                for line in bodies[0]
+            ]
         groups: dict[tuple[str, ...], list[Class]] = {}
         for cls, body in zip(self.policy.classes, bodies, strict=True):
             groups.setdefault(tuple(body), []).append(cls)

@@ -21,8 +21,12 @@ from schedc.ir.nodes import Budget, CountLimit, Keep, Line, Lowest, Queue, Share
 def helpers(ctx: Context) -> list[Function]:
     """Functions that the lines call: round trips over control groups, shares, lowest heads, steals."""
     made = [_take_cgroups(queue) for queue in ctx.policy.queues if queue.domain == "cgroup"]
-    made += [_head_cgroups(queue) for line in ctx.needs.lowest for name in line.queues
-             if (queue := ctx.policy.queue(name)).domain == "cgroup"]  # fmt: skip
+    made += [
+        _head_cgroups(queue)
+        for line in ctx.needs.lowest
+        for name in line.queues
+        if (queue := ctx.policy.queue(name)).domain == "cgroup"
+    ]
     made += [_share(ctx, number, line) for number, line in enumerate(ctx.needs.shares)]
     made += [_lowest(ctx, number, line) for number, line in enumerate(ctx.needs.lowest)]
     made += [_steal(ctx, ctx.policy.queue(line.queue), line) for line in ctx.needs.steals]
@@ -39,7 +43,9 @@ def take_from(queue: Queue) -> str:
 def lines(ctx: Context, keep_running: str) -> list[str]:
     """Statements of `dispatch`, from the first line to the steals. `keep_running`: call that lets `prev` go on."""
     out: list[str] = []
-    limited = [line for line in ctx.policy.dispatch if isinstance(line, Take) and line.limit is not None]
+    limited = [
+        line for line in ctx.policy.dispatch if isinstance(line, Take) and line.limit is not None
+    ]
     steals_begun = False
     for line in ctx.policy.dispatch:
         if isinstance(line, Steal) and not steals_begun:
@@ -53,14 +59,20 @@ def payments(ctx: Context) -> list[str]:
     """Cases of the switch on `c->line`: who pays for `ran`."""
     out = []
     if ctx.needs.budgets:
-        out += [f"\tif (c->line < {len(ctx.needs.budgets)})", "\t\tbucket_pay(&c->bucket[c->line & 31], ran);"]
+        out += [
+            f"\tif (c->line < {len(ctx.needs.budgets)})",
+            "\t\tbucket_pay(&c->bucket[c->line & 31], ran);",
+        ]
     for number, line in enumerate(ctx.needs.shares):
         first = _first_share(ctx, number)
         scale = lcm(*(parts for _, parts in line.portions))
         for place, (_, parts) in enumerate(line.portions):
             factor = scale // parts
             paid = f"ran * {factor}" if factor != 1 else "ran"
-            out += [f"\tif (c->line == {first + place})", f"\t\tc->served[{first - len(ctx.needs.budgets) + place}] += {paid};"]
+            out += [
+                f"\tif (c->line == {first + place})",
+                f"\t\tc->served[{first - len(ctx.needs.budgets) + place}] += {paid};",
+            ]
     return out
 
 
@@ -76,7 +88,11 @@ def _first_share(ctx: Context, number: int) -> int:
 
 def _guards(ctx: Context, queue: Queue) -> list[str]:
     """Conditions on serving a queue here at all: its classes' cpus, and their caps."""
-    classes = [ctx.policy.classes[ctx.policy.class_index(r.cls)] for r in ctx.policy.rules if r.queue == queue.name]
+    classes = [
+        ctx.policy.classes[ctx.policy.class_index(r.cls)]
+        for r in ctx.policy.rules
+        if r.queue == queue.name
+    ]
     tests = []
     confined = {cls.cpus for cls in classes if cls.affinity == "confine"}
     if len(confined) == 1:
@@ -96,7 +112,12 @@ def _line(ctx: Context, line: Line, keep_running: str) -> list[str]:
             return [f"\tif (share_{number}(cpu, c, now))", "\t\treturn;"]
         case Lowest():
             number = ctx.needs.lowest.index(line)
-            return [f"\tif (lowest_{number}(cpu, c, now)) {{", *_reset_counts(ctx, line), "\t\treturn;", "\t}"]
+            return [
+                f"\tif (lowest_{number}(cpu, c, now)) {{",
+                *_reset_counts(ctx, line),
+                "\t\treturn;",
+                "\t}",
+            ]
         case Steal():
             guards = _guards(ctx, ctx.policy.queue(line.queue))
             test = " && ".join([*guards, f"steal_{line.queue}(cpu)"])
@@ -114,7 +135,9 @@ def _take(ctx: Context, line: Take) -> list[str]:
     match line.limit:
         case Budget(percent=percent, period_ns=period):
             number = ctx.needs.budgets.index(line)
-            tests.append(f"bucket_open(&c->bucket[{number}], now, {ctx.print(percent)}, {ctx.print(period)})")
+            tests.append(
+                f"bucket_open(&c->bucket[{number}], now, {ctx.print(percent)}, {ctx.print(period)})"
+            )
             done.append(f"\t\tc->picked = {number};")
         case CountLimit(count=count):
             number = ctx.needs.counts.index(line)
@@ -135,7 +158,9 @@ def _reset_counts(ctx: Context, line: Line) -> list[str]:
     """Serving a line makes room again in the counts above it."""
     dispatch = ctx.policy.dispatch
     above = dispatch[: dispatch.index(line)]
-    return [f"\t\tc->count[{n}] = 0;" for n, counted in enumerate(ctx.needs.counts) if counted in above]
+    return [
+        f"\t\tc->count[{n}] = 0;" for n, counted in enumerate(ctx.needs.counts) if counted in above
+    ]
 
 
 def _skipped(ctx: Context, limited: list[Take]) -> list[str]:
@@ -146,7 +171,10 @@ def _skipped(ctx: Context, limited: list[Take]) -> list[str]:
     for queue in dict.fromkeys(line.queue for line in limited):
         found = ctx.policy.queue(queue)
         tests.append((_guards(ctx, found), take_from(found)))
-    out = ["", "\t/* Nothing within the limits: what they held back may have this turn for free. */"]
+    out = [
+        "",
+        "\t/* Nothing within the limits: what they held back may have this turn for free. */",
+    ]
     for guards, taken in tests:
         out += [f"\tif ({_wrap([*guards, taken])})", "\t\treturn;"]
     return out
@@ -284,14 +312,21 @@ def _lowest(ctx: Context, number: int, line: Lowest) -> Function:
             heads.append(f"\tkey = lowest_head_{q.name}(&slot_{i}, now);")
             taken = f"take(dsq_{q.name}(slot_{i} & (MAX_CGROUPS - 1)), {queue_id(q.name)})"
         else:
-            heads.append(f"\tkey = scx_bpf_dsq_nr_queued(dsq_{q.name}(cpu)) ? head_{q.name}(cpu, now) : "
-                         "(s64)(~0ULL >> 1);")  # fmt: skip
+            heads.append(
+                f"\tkey = scx_bpf_dsq_nr_queued(dsq_{q.name}(cpu)) ? head_{q.name}(cpu, now) : "
+                "(s64)(~0ULL >> 1);"
+            )
             taken = take_from(q)
         heads += ["\tif (key < least) {", "\t\tleast = key;", f"\t\tbest = {i};", "\t}"]
-        takes += [f"\tif (best == {i} && {' && '.join([*_guards(ctx, q), taken])})", "\t\treturn true;"]
+        takes += [
+            f"\tif (best == {i} && {' && '.join([*_guards(ctx, q), taken])})",
+            "\t\treturn true;",
+        ]
     slots = [f"\tu32 slot_{i} = 0;" for i, q in enumerate(queues) if q.domain == "cgroup"]
     rest = " ||\n\t       ".join(
-        "(" + " && ".join([*_guards(ctx, q), take_from(q)]) + ")" if _guards(ctx, q) else take_from(q)
+        "(" + " && ".join([*_guards(ctx, q), take_from(q)]) + ")"
+        if _guards(ctx, q)
+        else take_from(q)
         for q in queues
     )
     head = "\n".join([*slots, *heads, *takes])

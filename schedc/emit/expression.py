@@ -223,7 +223,9 @@ def clock_arguments(queue: Queue, domain: str = "") -> str:
     """Arguments of `read_clock_…`: the domain, unless there is but one, and the time, if the clock drifts."""
     arguments = []
     if queue.domain != "machine" and not queue.shared_clock:
-        arguments.append(domain or ("slot" if queue.domain == "cgroup" else f"{domain_of(queue.domain)}(cpu)"))
+        arguments.append(
+            domain or ("slot" if queue.domain == "cgroup" else f"{domain_of(queue.domain)}(cpu)")
+        )
     if queue.drift_shift is not None:
         arguments.append("now")
     return ", ".join(arguments)

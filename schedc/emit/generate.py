@@ -18,7 +18,14 @@ from schedc.emit import beat as timer
 from schedc.emit import dispatching, placing, queueing
 from schedc.emit.context import Context
 from schedc.emit.expression import clock_arguments, clock_id, comm_patterns
-from schedc.emit.functions import PARAMETERS, Function, Locate, declarations, mentions, resolve_lines
+from schedc.emit.functions import (
+    PARAMETERS,
+    Function,
+    Locate,
+    declarations,
+    mentions,
+    resolve_lines,
+)
 from schedc.emit.names import byte_array, class_id, field, nanoseconds, prefix, queue_id
 from schedc.emit.needs import Needs, of, scope_states, task_states
 from schedc.ir.nodes import EVENTS, CpuSet, Kind, Policy, Queue, Tune
@@ -35,7 +42,11 @@ def generate(policy: Policy, locate: Locate, policy_hash: str, *, counting: bool
     all counters out; with it, the loader may still switch them off (`counters` in rodata).
     """
     ctx = Context(policy, of(policy), locate)
-    text = _environment().get_template("policy.bpf.c.j2").render(**_variables(ctx, policy_hash, counting))
+    text = (
+        _environment()
+        .get_template("policy.bpf.c.j2")
+        .render(**_variables(ctx, policy_hash, counting))
+    )
     text = text.replace("@@MEMBERS@@", _members(text, prefix(policy.name)))
     text = re.sub(r"\n{3,}", "\n\n", text)
     text = re.sub(r"\n\n(\t*\})", r"\n\1", text)
@@ -59,40 +70,83 @@ def _variables(ctx: Context, policy_hash: str, counting: bool) -> dict[str, obje
     dispatch = dispatching.helpers(ctx)
     capped = {cap.cls for cap in policy.caps}
     placing_ = any(policy.places[cls.index] for cls in policy.classes if cls.name not in capped)
-    before = [*handlers.values(), *window.values(), *([] if ctx.one_class else [classify]),
-              *([place] if placing_ else []), queueing.slices(ctx), *([admit] if placing_ else []),
-              *rules, *dispatch]  # fmt: skip
+    before = [
+        *handlers.values(),
+        *window.values(),
+        *([] if ctx.one_class else [classify]),
+        *([place] if placing_ else []),
+        queueing.slices(ctx),
+        *([admit] if placing_ else []),
+        *rules,
+        *dispatch,
+    ]
     sets = _sets(ctx)
     everything = "".join(made.text for made in before)
     classify_call = "0" if ctx.one_class else classify.call
     wake_work = bool(needs.wake_facts or "wake" in handlers)
     settle = "\n".join([*dispatching.payments(ctx), *_cap_payments(ctx)])
     keep = _keep_running(ctx, classify_call)
-    stop_ran = [handlers[e] for e in ("stop", "tick") if e in handlers and "ran" in handlers[e].parameters]
+    stop_ran = [
+        handlers[e] for e in ("stop", "tick") if e in handlers and "ran" in handlers[e].parameters
+    ]
     started = bool(stop_ran or needs.last_ran or needs.keeps)
     functions = [Function("kick_idle", (), _KICK_IDLE), *before]
     if any(q.domain == "cgroup" for q in policy.queues) and timer.period_ns(ctx):
-        functions += [Function("", (), timer.cgroups_waiting(q)) for q in policy.queues if q.domain == "cgroup"]
+        functions += [
+            Function("", (), timer.cgroups_waiting(q))
+            for q in policy.queues
+            if q.domain == "cgroup"
+        ]
     masks = bool(sets or policy.pack or re.search(r"claim_in_(llc|node)|claim_within", everything))
     return {
-        "policy": policy, "needs": needs, "policy_hash": policy_hash, "counting": counting,
-        "schedc_version": schedc.__version__, "policy_file": ctx.locate(policy.span)[0],
-        "prefix": prefix(policy.name), "timeout_ms": WATCHDOG_MS, "one_class": ctx.one_class,
-        "handlers": {event: handlers.get(event) for event in EVENTS}, "functions": functions, "place": place, "placing": placing_, "admit": admit,
-        "classify_call": classify_call, "placed_here": _placed_here(policy), "wake_work": wake_work, "kick_idle": False,
-        "task_states": task_states(policy, needs), "cpu_fields": _cpu_fields(ctx, started or counting, settle),
-        "globals": _globals(ctx), "sets": sets, "masks": masks, "clocks": _clocks(ctx), "heads": _heads(ctx),
-        "aged": {line.queue for line in policy.dispatch if getattr(line, "after", None) is not None},
-        "exes": policy.exes, "cgroup_paths": policy.cgroup_paths, "comm_patterns": comm_patterns(policy),
-        "cgroup_slots": 1 << max(1, policy.cgroups).bit_length(), "counted": _counted(needs),
+        "policy": policy,
+        "needs": needs,
+        "policy_hash": policy_hash,
+        "counting": counting,
+        "schedc_version": schedc.__version__,
+        "policy_file": ctx.locate(policy.span)[0],
+        "prefix": prefix(policy.name),
+        "timeout_ms": WATCHDOG_MS,
+        "one_class": ctx.one_class,
+        "handlers": {event: handlers.get(event) for event in EVENTS},
+        "functions": functions,
+        "place": place,
+        "placing": placing_,
+        "admit": admit,
+        "classify_call": classify_call,
+        "placed_here": _placed_here(policy),
+        "wake_work": wake_work,
+        "kick_idle": False,
+        "task_states": task_states(policy, needs),
+        "cpu_fields": _cpu_fields(ctx, started or counting, settle),
+        "globals": _globals(ctx),
+        "sets": sets,
+        "masks": masks,
+        "clocks": _clocks(ctx),
+        "heads": _heads(ctx),
+        "aged": {
+            line.queue for line in policy.dispatch if getattr(line, "after", None) is not None
+        },
+        "exes": policy.exes,
+        "cgroup_paths": policy.cgroup_paths,
+        "comm_patterns": comm_patterns(policy),
+        "cgroup_slots": 1 << max(1, policy.cgroups).bit_length(),
+        "counted": _counted(needs),
         "insert": "\n".join(ctx.switch([[f"{made.call};"] for made in _only_rules(rules)])),
-        "queue_of_class": _queue_of_class(policy), "keep_running": keep, "keep_running_call": _keep_call(keep),
-        "keep_conditions": _keep_conditions(ctx), "settle": settle, "started": started,
-        "dispatch": "\n".join(dispatching.lines(ctx, _keep_call(keep))), "advance": "\n".join(queueing.settled_clock(ctx, window)),
-        "perf": "\n".join(_perf(ctx)), "retries": "\n".join(_tick(ctx)), "newcomer": "\n".join(queueing.newcomer(ctx)),
+        "queue_of_class": _queue_of_class(policy),
+        "keep_running": keep,
+        "keep_running_call": _keep_call(keep),
+        "keep_conditions": _keep_conditions(ctx),
+        "settle": settle,
+        "started": started,
+        "dispatch": "\n".join(dispatching.lines(ctx, _keep_call(keep))),
+        "advance": "\n".join(queueing.settled_clock(ctx, window)),
+        "perf": "\n".join(_perf(ctx)),
+        "retries": "\n".join(_tick(ctx)),
+        "newcomer": "\n".join(queueing.newcomer(ctx)),
         "beat": timer.beat(ctx),
         "init_loops": needs.paid or any(q.domain != "machine" for q in policy.queues),
-    }  # fmt: skip
+    }
 
 
 _KICK_IDLE = """/* Wake the cpu, if there is one; whether there was. */
@@ -136,8 +190,14 @@ def _placed_here(policy: Policy) -> str:
 
 
 def _cap_payments(ctx: Context) -> list[str]:
-    return [line for number, cap in enumerate(ctx.policy.caps)
-            for line in (f"\tif (c->cls_bit & BIT({class_id(cap.cls)}))", f"\t\tbucket_pay(&c->cap[{number}], ran);")]  # fmt: skip
+    return [
+        line
+        for number, cap in enumerate(ctx.policy.caps)
+        for line in (
+            f"\tif (c->cls_bit & BIT({class_id(cap.cls)}))",
+            f"\t\tbucket_pay(&c->cap[{number}], ran);",
+        )
+    ]
 
 
 def _perf(ctx: Context) -> list[str]:
@@ -159,9 +219,11 @@ def _keep_running(ctx: Context, classify_call: str) -> Function:
     if "cls" in slice_.parameters:
         body.append(f"\tu32 cls = {'t->cls' if ctx.needs.stored_class else classify_call};\n")
     for number, cap in enumerate(ctx.policy.caps):
-        body += [f"\tif (c->cls_bit & BIT({class_id(cap.cls)}) &&",
-                 f"\t    !bucket_open(&c->cap[{number}], now, {cap.percent}, {cap.period_ns}LL))",
-                 "\t\treturn;"]  # fmt: skip
+        body += [
+            f"\tif (c->cls_bit & BIT({class_id(cap.cls)}) &&",
+            f"\t    !bucket_open(&c->cap[{number}], now, {cap.percent}, {cap.period_ns}LL))",
+            "\t\treturn;",
+        ]
     body.append(f"\tp->scx.slice = {slice_.call};")
     text = declare("\n".join(body), "p, cpu, now", "return;")
     names = tuple(name for name in ("p", "cpu", "now") if mentions(text, name))
@@ -178,8 +240,11 @@ def _keep_conditions(ctx: Context) -> list[Function]:
     """`keep_N(prev, …)`: the condition of a `keep` line, over the previous task and its stint so far."""
     made = []
     for number, line in enumerate(ctx.needs.keeps):
-        body = [] if not mentions(ctx.print(line.when, stint=True), "ran") else [
-            "\ts64 ran = p->se.sum_exec_runtime - c->started;", ""]  # fmt: skip
+        body = (
+            []
+            if not mentions(ctx.print(line.when, stint=True), "ran")
+            else ["\ts64 ran = p->se.sum_exec_runtime - c->started;", ""]
+        )
         body += ctx.mark(line.span, [f"\treturn {ctx.print(line.when, stint=True)};"])
         text = declare("\n".join(body), "p, cpu, c, now", "return false;")
         head = f"static __always_inline bool keep_{number}(struct task_struct *p, s32 cpu, struct cpu_ctx *c, u64 now)"
@@ -202,7 +267,10 @@ def _cpu_fields(ctx: Context, started: bool, settle: str) -> list[str]:
     if needs.preempt:
         fields.append("u32 retry;\t\t/* classes whose preemption waits for a tick */")
     if needs.paid:
-        fields += ["u32 line;\t\t/* the line that pays for the running task */", "u32 picked;\t\t/* … for the next */"]
+        fields += [
+            "u32 line;\t\t/* the line that pays for the running task */",
+            "u32 picked;\t\t/* … for the next */",
+        ]
     if needs.budgets:
         fields.append(f"struct bucket bucket[{_padded(len(needs.budgets))}];")
     if policy.caps:
@@ -246,7 +314,10 @@ class _Set:
 
 
 def _sets(ctx: Context) -> list[_Set]:
-    sets = [_Set(s.name, f"MASK_SET_{s.name.upper()}", s.kind, s.cpus, s.llc) for s in ctx.policy.cpu_sets]
+    sets = [
+        _Set(s.name, f"MASK_SET_{s.name.upper()}", s.kind, s.cpus, s.llc)
+        for s in ctx.policy.cpu_sets
+    ]
     if any(rung.fast and rung.where != "prev" for rungs in ctx.policy.places for rung in rungs):
         sets.append(_Set("the_fast", "MASK_FAST", "fast", (), None))
     return sets
@@ -271,14 +342,18 @@ def _clocks(ctx: Context) -> list[_Clock]:
         parameters += ["u64 now"] if queue.drift_shift is not None else []
         index = "0" if size == "1" else f"domain & ({size} - 1)"
         about = f"queues that share {queue.clock}" if queue.shared_clock else f"queue {queue.name}"
-        clock = _Clock(clock_id(queue), about, size, ", ".join(parameters) or "void", index, queue.drift_shift)
+        clock = _Clock(
+            clock_id(queue), about, size, ", ".join(parameters) or "void", index, queue.drift_shift
+        )
         found.setdefault(clock.id, clock)
     return list(found.values())
 
 
 def _heads(ctx: Context) -> frozenset[str]:
     """Queues whose head's key is looked at."""
-    return queues_asked(ctx.policy, "head") | {name for line in ctx.needs.lowest for name in line.queues}
+    return queues_asked(ctx.policy, "head") | {
+        name for line in ctx.needs.lowest for name in line.queues
+    }
 
 
 def declare(body: str, args: str, bail: str, cpu: str = "scx_bpf_task_cpu(p)") -> str:
@@ -296,7 +371,12 @@ def declare(body: str, args: str, bail: str, cpu: str = "scx_bpf_task_cpu(p)") -
     if mentions(body, "now") and "now" not in known:
         top.append("u64 now = scx_bpf_now();")
     if mentions(body, "t") and "t" not in known:
-        top += ["struct task_ctx *t = task_ctx(p);", "", "if (!t)" + (" {" if "\n" in bail else ""), f"\t{bail or 'return;'}"]
+        top += [
+            "struct task_ctx *t = task_ctx(p);",
+            "",
+            "if (!t)" + (" {" if "\n" in bail else ""),
+            f"\t{bail or 'return;'}",
+        ]
         top += ["}"] if "\n" in bail else []
     head = "\n".join(f"\t{line}" if line else "" for line in top)
     return f"{head}\n\n{body}" if head else body
@@ -313,13 +393,23 @@ def _environment() -> jinja2.Environment:
         autoescape=False,
     )
     environment.filters |= {
-        "class_id": class_id, "queue_id": queue_id, "nanoseconds": nanoseconds, "field": field,
-        "task_field": lambda state: field(state.name, "task"), "scope_states": scope_states,
-        "byte_array": _terminated, "tune_value": _tune_value, "domain_expr": _domain_expr,
-        "domain_count": _domain_count, "clock_here": _clock_here, "set_words": _set_words, "declare": declare,
-        "statements": lambda text: bool(text.strip()), "takes": lambda made, name: name in made.parameters,
+        "class_id": class_id,
+        "queue_id": queue_id,
+        "nanoseconds": nanoseconds,
+        "field": field,
+        "task_field": lambda state: field(state.name, "task"),
+        "scope_states": scope_states,
+        "byte_array": _terminated,
+        "tune_value": _tune_value,
+        "domain_expr": _domain_expr,
+        "domain_count": _domain_count,
+        "clock_here": _clock_here,
+        "set_words": _set_words,
+        "declare": declare,
+        "statements": lambda text: bool(text.strip()),
+        "takes": lambda made, name: name in made.parameters,
         "initial": _initial,
-    }  # fmt: skip
+    }
     return environment
 
 
@@ -338,13 +428,19 @@ def _initial(state) -> str:
 
 
 def _domain_expr(queue: Queue) -> str:
-    return {"machine": "0", "cpu": "cpu_index(cpu)", "llc": "llc_of(cpu)", "node": "node_of(cpu)", "cgroup": "slot"}[
-        queue.domain
-    ]
+    return {
+        "machine": "0",
+        "cpu": "cpu_index(cpu)",
+        "llc": "llc_of(cpu)",
+        "node": "node_of(cpu)",
+        "cgroup": "slot",
+    }[queue.domain]
 
 
 def _domain_count(queue: Queue) -> str:
-    return {"cpu": "nr_cpu_ids", "llc": "nr_llcs", "node": "nr_nodes", "cgroup": "MAX_CGROUPS"}[queue.domain]
+    return {"cpu": "nr_cpu_ids", "llc": "nr_llcs", "node": "nr_nodes", "cgroup": "MAX_CGROUPS"}[
+        queue.domain
+    ]
 
 
 def _clock_here(queue: Queue) -> str:

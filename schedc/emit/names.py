@@ -23,10 +23,10 @@ _CPU_FIELDS = frozenset(
     """started paid running_since cls line picked retry kept bucket served count cap next credit contended""".split()
 )
 
-_FIRST_WORDS = frozenset(
-    """on dsq clock window take steal head slice enqueue place claim count advance bucket cpu llc node max min
-    clamp div sdiv log2 charge class task share lowest kick preempt keep settle rebase in is whole allowed record
-    average cgroup comm abs sub nr exit scx bpf tune note admit arrive insert waiting beat mask local""".split()
+# First parts of functions and variables that end in a name of the policy's or of a callback.
+_STEMS = frozenset(
+    """on dsq clock read_clock head head_waited window rebase enqueue preempt_for take steal share lowest lowest_head
+    keep cgroups_waiting cpu_in cpus tune comm_matches claim_in place slice cgroup nr record scx task note""".split()
 )
 
 
@@ -38,7 +38,7 @@ def field(name: str, scope: str) -> str:
 
 def prefix(policy: str) -> str:
     """Prefix of the callbacks, from the policy's name."""
-    return policy + "_" if policy in _C_WORDS or policy.split("_")[0] in _FIRST_WORDS else policy
+    return policy + "_" if policy in _STEMS else policy
 
 
 def class_id(name: str) -> str:

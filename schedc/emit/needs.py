@@ -80,9 +80,11 @@ def of(policy: Policy) -> Needs:
     asks_class = asks_class_of(policy, "class") or "class" in {s.scope for s in policy.states}
     waker = asks_class_of(policy, "waker")
     many_keyed = any(policy.queue(rule.queue).order == "vtime" for rule in policy.rules)
-    stored = asks_class or waker or (
-        not one_class and (preempt or unlimited or perf or bool(policy.caps) or many_keyed)
-    )  # fmt: skip
+    stored = (
+        asks_class
+        or waker
+        or (not one_class and (preempt or unlimited or perf or bool(policy.caps) or many_keyed))
+    )
     last_ran = _asks_last_ran(policy)
     in_task = bool(facts & {"burst", "slept", "waited", "wakes", "wakings", "sync"})
     cgroups = (
@@ -135,10 +137,24 @@ def _vtime_in_dsq(policy: Policy, keyed: tuple[Queue, ...]) -> str | None:
 
 def _asks_last_ran(policy: Policy) -> bool:
     """Whether `ran` is read where the stint is over, so that it must be kept for the task."""
-    current = {id(e) for event in ("stop", "tick") for a in policy.events.get(event, ())
-               for root in (a.value, a.when) if root is not None for e in subexpressions(root)}  # fmt: skip
-    current |= {id(e) for line in policy.dispatch if isinstance(line, Keep) for e in subexpressions(line.when)}
-    return any(isinstance(e, FactRef) and e.name == "ran" and id(e) not in current for e in everywhere(policy))
+    current = {
+        id(e)
+        for event in ("stop", "tick")
+        for a in policy.events.get(event, ())
+        for root in (a.value, a.when)
+        if root is not None
+        for e in subexpressions(root)
+    }
+    current |= {
+        id(e)
+        for line in policy.dispatch
+        if isinstance(line, Keep)
+        for e in subexpressions(line.when)
+    }
+    return any(
+        isinstance(e, FactRef) and e.name == "ran" and id(e) not in current
+        for e in everywhere(policy)
+    )
 
 
 def task_states(policy: Policy, needs: Needs) -> list[State]:

@@ -16,8 +16,12 @@ def places(ctx: Context) -> Function:
     bodies = [_class_body(ctx, cls) for cls in ctx.policy.classes]
     if all(body == ["return -1;"] for body in bodies):
         return function("place", "s32", ["\treturn -1;"])
-    body = ["\t/* A task that can't move has but one place. */", "\tif (is_pinned(p))",
-            "\t\treturn claim(p, cpu) ? cpu : -1;", ""]  # fmt: skip
+    body = [
+        "\t/* A task that can't move has but one place. */",
+        "\tif (is_pinned(p))",
+        "\t\treturn claim(p, cpu) ? cpu : -1;",
+        "",
+    ]
     body += ctx.switch(bodies)
     if all(b == bodies[0] for b in bodies) and bodies[0][-1].startswith("return"):
         return function("place", "s32", _with_local(body))
@@ -45,11 +49,17 @@ def _class_body(ctx: Context, cls: Class) -> list[str]:
 def searched(ctx: Context, cls: Class) -> bool:
     """Whether a failed `place` has looked at every cpu that the class may be given."""
     rungs = ctx.policy.places[cls.index]
-    plain = bool(rungs) and rungs[-1].where == "anywhere" and not (rungs[-1].core or rungs[-1].fast or rungs[-1].when)
+    plain = (
+        bool(rungs)
+        and rungs[-1].where == "anywhere"
+        and not (rungs[-1].core or rungs[-1].fast or rungs[-1].when)
+    )
     return plain and not any(cap.cls == cls.name for cap in ctx.policy.caps)
 
 
-def _ladder(ctx: Context, rungs: tuple[Rung, ...], sets: list[str], member_of: str | None) -> list[str]:
+def _ladder(
+    ctx: Context, rungs: tuple[Rung, ...], sets: list[str], member_of: str | None
+) -> list[str]:
     """All rungs within some sets. A rung that repeats another on a machine without SMT, or with one llc or node,
     is tried only where it is another: the loader's constants let the verifier cut it out."""
     lines: list[str] = []
@@ -68,13 +78,16 @@ def _differs(rungs: tuple[Rung, ...], i: int) -> str:
         if alike and rung.where == "anywhere" and other.where in ("llc", "node"):
             return "nr_llcs > 1" if other.where == "llc" else "nr_nodes > 1"
     if rung.core and any(
-        o.when is None and not o.core and (o.fast, o.where) == (rung.fast, rung.where) for o in rungs[i + 1 :]
+        o.when is None and not o.core and (o.fast, o.where) == (rung.fast, rung.where)
+        for o in rungs[i + 1 :]
     ):
         return "has_smt"
     return ""
 
 
-def _rung(ctx: Context, rung: Rung, sets: list[str], member_of: str | None, only_if: str) -> list[str]:
+def _rung(
+    ctx: Context, rung: Rung, sets: list[str], member_of: str | None, only_if: str
+) -> list[str]:
     """One rung, within the sets named by `sets` (`member_of` is the class's own)."""
     guard = "" if rung.when is None else ctx.print(rung.when, 3) + " && "
     guard = f"{only_if} && " if only_if else guard
@@ -93,7 +106,10 @@ def _rung(ctx: Context, rung: Rung, sets: list[str], member_of: str | None, only
     flags = "SCX_PICK_IDLE_CORE" if rung.core else "0"
     claimed = _claim(rung, [*sets, *(["MASK_FAST"] if rung.fast else [])], flags)
     if guard:
-        return ctx.mark(rung.span, [f"idle = {guard[:-4]} ? {claimed} : -1;", "if (idle >= 0)", "\treturn idle;"])
+        return ctx.mark(
+            rung.span,
+            [f"idle = {guard[:-4]} ? {claimed} : -1;", "if (idle >= 0)", "\treturn idle;"],
+        )
     return ctx.mark(rung.span, [f"idle = {claimed};", "if (idle >= 0)", "\treturn idle;"])
 
 
@@ -105,6 +121,10 @@ def _claim(rung: Rung, sets: list[str], flags: str) -> str:
             "node": f"claim_in_node(p, cpu, {flags})",
             "anywhere": f"claim_any(p, {flags})",
         }[rung.where]
-    domain = {"llc": ["MASK_LLC + llc_of(cpu)"], "node": ["MASK_NODE + node_of(cpu)"], "anywhere": []}[rung.where]
+    domain = {
+        "llc": ["MASK_LLC + llc_of(cpu)"],
+        "node": ["MASK_NODE + node_of(cpu)"],
+        "anywhere": [],
+    }[rung.where]
     masks = ", ".join([*domain, *sets, "-1", "-1", "-1"][:4])
     return f"claim_within(p, {masks}, {flags})"

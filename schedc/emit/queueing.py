@@ -33,7 +33,11 @@ def event_handlers(ctx: Context) -> dict[str, Function]:
     """`on_stop` and the like, for the events that the policy handles."""
     found = {}
     for event in EVENTS:
-        body = [line for assign in ctx.policy.events.get(event, ()) for line in _assignment(ctx, event, assign)]
+        body = [
+            line
+            for assign in ctx.policy.events.get(event, ())
+            for line in _assignment(ctx, event, assign)
+        ]
         if body:
             found[event] = function(f"on_{event}", "void", body)
     return found
@@ -44,7 +48,9 @@ def _assignment(ctx: Context, event: str, assign) -> list[str]:
     state = ctx.policy.state(assign.target.scope, assign.target.name)
     value = ctx.print(assign.value, 0, stint)
     bounds = [
-        nanoseconds(bound) if state.type.kind in (Kind.TIME, Kind.LAG, Kind.MOMENT) else f"{bound}LL"
+        nanoseconds(bound)
+        if state.type.kind in (Kind.TIME, Kind.LAG, Kind.MOMENT)
+        else f"{bound}LL"
         for bound in (state.low, state.high)
     ]
     match assign.clamp_low, assign.clamp_high:
@@ -73,8 +79,11 @@ def slices(ctx: Context) -> Function:
     texts = [[line for line in body if line[0] not in "\x01\x02"] for body in bodies]
     if all(text == texts[0] for text in texts):
         return function("slice_of", "u64", [f"\t{line}" for line in texts[0]])
-    last = f"\treturn {nanoseconds(ctx.policy.rules[-1].slice.low)};" if isinstance(
-        ctx.policy.rules[-1].slice, Slice) else "\treturn SCX_SLICE_INF;"  # fmt: skip
+    last = (
+        f"\treturn {nanoseconds(ctx.policy.rules[-1].slice.low)};"
+        if isinstance(ctx.policy.rules[-1].slice, Slice)
+        else "\treturn SCX_SLICE_INF;"
+    )
     return function("slice_of", "u64", [*ctx.switch(bodies), last])
 
 
@@ -82,8 +91,11 @@ def windows(ctx: Context) -> dict[str, Function]:
     """For each vtime queue `rebase_Q` (follow the domain's clock) and `window_Q` (clamp, and give the clock)."""
     made: dict[str, Function] = {}
     for queue in ctx.needs.keyed:
-        variables = [s for s in ctx.policy.states
-                     if s.type.kind is Kind.VTIME and s.type.clock == queue.clock]  # fmt: skip
+        variables = [
+            s
+            for s in ctx.policy.states
+            if s.type.kind is Kind.VTIME and s.type.clock == queue.clock
+        ]
         refs = [StateRef(s.scope, s.name, s.type, s.span) for s in variables]
         body = [f"\ts64 clock = read_clock_{clock_id(queue)}({clock_arguments(queue)});", ""]
         if queue in ctx.needs.homes:
@@ -93,7 +105,9 @@ def windows(ctx: Context) -> dict[str, Function]:
         for ref in refs:
             target = ctx.printer.lvalue(ref)
             value = ctx.print(ref)
-            body.append(f"\t{target} = clamp({value}, {_edge(queue.window.low)}, {_edge(queue.window.high)});")
+            body.append(
+                f"\t{target} = clamp({value}, {_edge(queue.window.low)}, {_edge(queue.window.high)});"
+            )
         window = function(f"window_{queue.name}", "s64", [*body, "\treturn clock;"])
         made[window.name] = window
     return made
@@ -112,8 +126,10 @@ def _rebase(ctx: Context, queue: Queue, variables: list[StateRef]) -> Function:
     body = [f"\tu32 here = {where};", "", f"\tif ({home} == here)", "\t\treturn;"]
     for ref in variables:
         target = ctx.printer.lvalue(ref)
-        body += [f"\t{target} += read_clock_{queue.name}(here{now}) -",
-                 f"\t\tread_clock_{queue.name}({home}{now});"]  # fmt: skip
+        body += [
+            f"\t{target} += read_clock_{queue.name}(here{now}) -",
+            f"\t\tread_clock_{queue.name}({home}{now});",
+        ]
     body.append(f"\t{home} = here;")
     return function(f"rebase_{queue.name}", "void", body)
 
@@ -131,7 +147,9 @@ def newcomer(ctx: Context) -> list[str]:
         queue = next(q for q in ctx.needs.keyed if q.clock == state.type.clock)
         longest = max(q.slice_max_ns for q in ctx.needs.keyed if q.clock == state.type.clock)
         clock = f"read_clock_{clock_id(queue)}({clock_arguments(queue)})"
-        lines += ctx.mark(state.span, [f"\t{target} = {clock} + charge({nanoseconds(longest)}, weight_of(p));"])
+        lines += ctx.mark(
+            state.span, [f"\t{target} = {clock} + charge({nanoseconds(longest)}, weight_of(p));"]
+        )
         if queue in ctx.needs.homes:
             where = "slot" if queue.domain == "cgroup" else f"{domain_of(queue.domain)}(cpu)"
             lines.append(f"\tt->home_{queue.name} = {where};")
@@ -158,9 +176,7 @@ def enqueue_rules(ctx: Context, window: dict[str, Function]) -> list[Function]:
 def _rule(ctx: Context, rule: Rule, window: dict[str, Function]) -> list[Function]:
     queue = ctx.policy.queue(rule.queue)
     where = "slot" if queue.domain == "cgroup" else "cpu"
-    slice_ = (
-        ctx.print(rule.slice.value) if isinstance(rule.slice, Slice) else "SCX_SLICE_INF"
-    )
+    slice_ = ctx.print(rule.slice.value) if isinstance(rule.slice, Slice) else "SCX_SLICE_INF"
     body: list[str] = []
     match queue.order:
         case "fifo":
@@ -169,8 +185,10 @@ def _rule(ctx: Context, rule: Rule, window: dict[str, Function]) -> list[Functio
             if order == "vtime":
                 body += [f"\ts64 clock = {window[f'window_{queue.name}'].call};", ""]
             clock = "clock" if order == "vtime" else "(s64)now"
-            insert = [f"\tscx_bpf_dsq_insert_vtime(p, dsq_{queue.name}({where}), {slice_},",
-                      f"\t\t\t\t {_key(ctx, rule, queue, clock)}, enq_flags);"]  # fmt: skip
+            insert = [
+                f"\tscx_bpf_dsq_insert_vtime(p, dsq_{queue.name}({where}), {slice_},",
+                f"\t\t\t\t {_key(ctx, rule, queue, clock)}, enq_flags);",
+            ]
     if body and "clock" not in "".join(insert):
         body = [f"\t{window[f'window_{queue.name}'].call};"]
     body += ctx.mark(rule.span, insert)
@@ -190,7 +208,9 @@ def _key(ctx: Context, rule: Rule, queue: Queue, clock: str) -> str:
 def _wake_up(ctx: Context, rule: Rule, queue: Queue, preemption: list[Function]) -> list[str]:
     """After the insertion: an idle cpu that may take the task is woken; if there is none, maybe a victim ends."""
     cls = ctx.policy.classes[ctx.policy.class_index(rule.cls)]
-    stolen = any(isinstance(line, Steal) and line.queue == queue.name for line in ctx.policy.dispatch)
+    stolen = any(
+        isinstance(line, Steal) and line.queue == queue.name for line in ctx.policy.dispatch
+    )
     sets = [f"MASK_SET_{cls.cpus.upper()}"] if cls.affinity == "confine" else []
     if ctx.policy.pack is not None:
         sets.append("MASK_AWAKE")
@@ -199,7 +219,11 @@ def _wake_up(ctx: Context, rule: Rule, queue: Queue, preemption: list[Function])
         elsewhere = f"claim_within(p, {_masks(sets)}, 0)" if sets else "claim_any(p, 0)"
     else:
         nearby = ["own"]
-        elsewhere = {"cpu": "-1", "llc": "claim_in_llc(p, cpu, 0)", "node": "claim_in_node(p, cpu, 0)"}[queue.domain]
+        elsewhere = {
+            "cpu": "-1",
+            "llc": "claim_in_llc(p, cpu, 0)",
+            "node": "claim_in_node(p, cpu, 0)",
+        }[queue.domain]
     own = f"claim(p, cpu) ? cpu : {elsewhere}" if nearby else elsewhere
     seen = searched(ctx, cls)
     if preemption:
@@ -236,7 +260,9 @@ def may_preempt(ctx: Context, rule: Rule) -> str:
         if isinstance(line, Take) and line.queue == rule.queue and isinstance(line.limit, Budget):
             number = ctx.needs.budgets.index(line)
             percent, period = ctx.print(line.limit.percent), ctx.print(line.limit.period_ns)
-            test += f" &&\n\t      bucket_credit(&c->bucket[{number}], now, {percent}, {period}) > 0"
+            test += (
+                f" &&\n\t      bucket_credit(&c->bucket[{number}], now, {percent}, {period}) > 0"
+            )
     return test
 
 
@@ -248,11 +274,13 @@ def retries(ctx: Context) -> list[str]:
             continue
         queue = ctx.policy.queue(rule.queue)
         where = "cgroup_slot(p)" if queue.domain == "cgroup" else "cpu"
-        lines += [f"\tif (c->retry & BIT({class_id(rule.cls)}) &&",
-                  f"\t    {may_preempt(ctx, rule)} &&",
-                  f"\t    (s64)(now - c->running_since) >= {ctx.print(rule.preempt.ran)} &&",
-                  f"\t    scx_bpf_dsq_nr_queued(dsq_{queue.name}({where})) > 0)",
-                  "\t\tp->scx.slice = 0;"]  # fmt: skip
+        lines += [
+            f"\tif (c->retry & BIT({class_id(rule.cls)}) &&",
+            f"\t    {may_preempt(ctx, rule)} &&",
+            f"\t    (s64)(now - c->running_since) >= {ctx.print(rule.preempt.ran)} &&",
+            f"\t    scx_bpf_dsq_nr_queued(dsq_{queue.name}({where})) > 0)",
+            "\t\tp->scx.slice = 0;",
+        ]
     return lines
 
 
@@ -264,8 +292,11 @@ def settled_clock(ctx: Context, window: dict[str, Function]) -> list[str]:
         if queue.order != "vtime":
             bodies.append([])
             continue
-        state = next(s for s in ctx.policy.states
-                     if s.scope == "task" and s.type.kind is Kind.VTIME and s.type.clock == queue.clock)  # fmt: skip
+        state = next(
+            s
+            for s in ctx.policy.states
+            if s.scope == "task" and s.type.kind is Kind.VTIME and s.type.clock == queue.clock
+        )
         value = ctx.print(StateRef("task", state.name, state.type, state.span), 6)
         drift = f" - (s64)(now >> {queue.drift_shift})" if queue.drift_shift is not None else ""
         index = "0"
@@ -282,6 +313,10 @@ def clock_size(queue: Queue) -> str:
     """How many clocks a queue has, as a C constant."""
     if queue.shared_clock:
         return "1"
-    return {"machine": "1", "cpu": "MAX_CPUS", "llc": "MAX_LLCS", "node": "MAX_NODES", "cgroup": "MAX_CGROUPS"}[
-        queue.domain
-    ]
+    return {
+        "machine": "1",
+        "cpu": "MAX_CPUS",
+        "llc": "MAX_LLCS",
+        "node": "MAX_NODES",
+        "cgroup": "MAX_CGROUPS",
+    }[queue.domain]
