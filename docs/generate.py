@@ -10,9 +10,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from schedc.diagnostics.codes import CODES
 from schedc.ir.facts import FACTS, YEAR_NS, Fact
 from schedc.ir.nodes import Kind
-from schedc.passes import extend
+from schedc.passes import declarations, extend
 from schedc.passes import limits as passes
 from schedc.source import MAX_BYTES
 
@@ -51,13 +52,21 @@ def limits() -> str:
         ("paths of `exe`, and of `cgroup`, in all", passes.MAX_PATHS),
         ("rows of a `table`", passes.MAX_ROWS),
         ("levels of an expression", passes.MAX_DEPTH),
+        ("tasks of `assume runnable`", declarations.MAX_RUNNABLE),
+        ("control groups of `assume cgroups`", declarations.MAX_CGROUPS),
         ("policies, each extending the next", extend.MAX_DEPTH),
     ]
     lines = [f"| {what} | {limit} |" for what, limit in rows]
     return "\n".join(["| | at most |", "| --- | --- |", *lines])
 
 
-PARTS = {"facts": facts, "limits": limits}
+def warnings() -> str:
+    """The table of lints about policies."""
+    rows = [f"| {one.code} | {one.title} |" for one in CODES.values() if one.severity == "warning"]
+    return "\n".join(["| code | |", "| --- | --- |", *rows])
+
+
+PARTS = {"facts": facts, "limits": limits, "warnings": warnings}
 _PART = re.compile(r"(<!-- generated: (\w+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
 
 
