@@ -45,7 +45,7 @@ def analyze(source: Source) -> Analysis:
 
     report = Report()
     tree, syntax = parse(source)
-    report.extend(syntax)
+    report.add_syntax(syntax)
     expanded = expand(tree, parse, report)
     policy = _type(expanded.tree, report)
     return Analysis(tree, policy, report.diagnostics(), expanded.sources)

@@ -20,7 +20,7 @@ S64 = Interval(-(1 << 63), (1 << 63) - 1)
 
 @dataclass(slots=True)
 class Ranges:
-    """What is known of names; `stint_max_ns` as in `Policy`. `memo` holds the results for one such environment."""
+    """What is known of names; `stint_max_ns` as in `Policy`. `memo` holds what was worked out."""
 
     tunes: Mapping[str, Interval]
     states: Mapping[tuple[str, str], Interval]
@@ -65,7 +65,9 @@ def _interval(expr: ir.Expr, env: Ranges) -> Interval:
             amount, divisor = interval(value, env), positive(interval(weight, env))
             if stint:
                 amount = _clamp(amount, env.stint)
-            return Interval(-(-100 * amount.low // divisor.high), -(-100 * amount.high // divisor.low))
+            return Interval(
+                -(-100 * amount.low // divisor.high), -(-100 * amount.high // divisor.low)
+            )
         case ir.Ewma():
             return _ewma(expr, env)
         case ir.MatchComm() | ir.MatchPath() | ir.IsClass():
@@ -161,7 +163,9 @@ def _log2(a: Interval) -> Interval:
     return Interval(max(a.low, 1).bit_length() - 1, max(a.high, 1).bit_length() - 1)
 
 
-def _compare(always: Callable[[Interval, Interval], bool], never: Callable[[Interval, Interval], bool]):  # type: ignore[no-untyped-def]
+def _compare(
+    always: Callable[[Interval, Interval], bool], never: Callable[[Interval, Interval], bool]
+) -> Callable[[Interval, Interval], Interval]:
     def compare(a: Interval, b: Interval) -> Interval:
         return Interval(int(always(a, b)), int(not never(a, b)))
 

@@ -49,7 +49,8 @@ def _declarations(policy: ir.Policy) -> Iterator[str]:
     for tune in policy.tunes:
         values = [value(number, tune.type) for number in (tune.value, tune.low, tune.high)]
         why = _quoted(tune.why.encode())
-        yield f"tune {tune.name} : {typename(tune.type)} = {values[0]} in {values[1]}..{values[2]} {why}"
+        numbers = f"{values[0]} in {values[1]}..{values[2]}"
+        yield f"tune {tune.name} : {typename(tune.type)} = {numbers} {why}"
     for cpus in policy.cpu_sets:
         ranges = ",".join(f"{low}-{high}" for low, high in cpus.cpus)
         which = ranges or (str(cpus.llc) if cpus.llc is not None else "")

@@ -1,15 +1,15 @@
 """Reference semantics of expressions and assignments: what the typed policy means.
 
 Input: an `ir` expression and the values of what it reads. Output: its value. Invariant: the meaning
-of every operator is in `_MEANING`, in terms of the few primitives of a `Domain`; `Integers` makes it
-an interpreter over Python's integers, which neither round nor wrap, and a domain of solver terms
+of every operator is in `_MEANING`, in terms of the few primitives of a `Domain`; `Integers` makes
+it an interpreter over Python's integers, which neither round nor wrap, and a domain of solver terms
 would make the same functions an encoder. The generated C must compute the same.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from schedc.ir import nodes as ir
 from schedc.ir.nodes import CHARGE_MIN_NS, Kind, Op
@@ -76,7 +76,7 @@ class Integers:
 
 
 class Interpreter(Generic[Value]):
-    """Evaluates over one domain. `read` gives the value of a leaf; a truth value where it is one."""
+    """Evaluates over one domain. `read` gives the value of a leaf, a truth value if it is one."""
 
     def __init__(
         self, domain: Domain[Value], read: Callable[[Leaf], Value], stint_max_ns: int
@@ -89,12 +89,13 @@ class Interpreter(Generic[Value]):
         """The value of an expression."""
         domain = self.domain
         match expr:
-            case ir.Const(value=value, type=type):
+            case ir.Const(value=number, type=type):
                 if type.kind is Kind.BOOL:
-                    return domain.truth(bool(value))
-                return domain.number(value)
+                    return domain.truth(bool(number))
+                return domain.number(number)
             case ir.Apply(op=op, args=args):
-                return _MEANING[op](domain, *[self.evaluate(argument) for argument in args])
+                value: Value = _MEANING[op](domain, *map(self.evaluate, args))
+                return value
             case ir.Charge():
                 return self._charge(expr)
             case ir.Ewma(average=average, sample=sample, numerator=part, denominator=whole):
@@ -184,7 +185,7 @@ def _either(domain: Domain[Value], a: Value, b: Value) -> Value:
     return domain.negate(domain.both(domain.negate(a), domain.negate(b)))
 
 
-_MEANING: dict[Op, Callable[..., object]] = {
+_MEANING: dict[Op, Callable[..., Any]] = {
     Op.ADD: lambda d, a, b: d.add(a, b),
     Op.SUB: _sub,
     Op.SUB_SAT: _sub_sat,

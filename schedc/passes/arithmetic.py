@@ -32,9 +32,7 @@ def lower_binary(
     return combine(expr.op, left, right, expr.span, env)
 
 
-def combine(
-    op: str, left: ir.Expr, right: ir.Expr, span: Span, env: Environment
-) -> ir.Expr | None:
+def combine(op: str, left: ir.Expr, right: ir.Expr, span: Span, env: Environment) -> ir.Expr | None:
     """`left op right` for one of `+ - * /`."""
     if op == "*" and Kind.RATIO in (left.type.kind, right.type.kind):
         part = _part(left, right, span)
@@ -63,9 +61,7 @@ def hundredth(product: ir.Apply) -> ir.Apply:
     return ir.Apply(op, (product, hundred), product.type, product.span)
 
 
-def _compare(
-    expr: tree.Binary, left: ir.Expr, right: ir.Expr, env: Environment
-) -> ir.Expr | None:
+def _compare(expr: tree.Binary, left: ir.Expr, right: ir.Expr, env: Environment) -> ir.Expr | None:
     left, right = adapt(left, right)
     op = _COMPARISONS[expr.op]
     if not types.comparable(left.type, right.type, equality=op in (Op.EQ, Op.NE)):

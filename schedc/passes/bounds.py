@@ -1,4 +1,4 @@
-"""Bounds: no overflow, no division by zero, slices in range; and what the analysis found, filled in.
+"""Bounds: no overflow, no division by zero, slices in range; and what was found, filled in.
 
 Input: a draft policy and the ranges of its states. Output: the policy with its ranges, saturation
 flags and longest slices. Invariant: if nothing was reported, no expression leaves the signed 64-bit
@@ -10,9 +10,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from schedc.ir import nodes as ir
-from schedc.ir.interval import S64, Interval, Ranges, intermediates, interval
-from schedc.ir.nodes import Kind, Op
-from schedc.ir.walk import roots
+from schedc.ir.interval import S64, Ranges, intermediates, interval
+from schedc.ir.nodes import Interval, Kind, Op
+from schedc.ir.walk import children, roots
 from schedc.passes import types
 from schedc.passes.declarations import show
 from schedc.passes.ranges import MAX_SLICE_NS, distinct
@@ -35,9 +35,7 @@ def check_bounds(policy: ir.Policy, env: Ranges, report: Report) -> ir.Policy:
     return replace(
         policy,
         rules=rules,
-        queues=tuple(
-            replace(queue, slice_max_ns=longest[queue.name]) for queue in policy.queues
-        ),
+        queues=tuple(replace(queue, slice_max_ns=longest[queue.name]) for queue in policy.queues),
         states=tuple(_state(state, env) for state in policy.states),
         events={
             name: tuple(_assign(assign, env) for assign in body)
@@ -58,9 +56,7 @@ def _assign(assign: ir.Assign, env: Ranges) -> ir.Assign:
         return assign
     value = interval(assign.value, env)
     limits = env.states[(assign.target.scope, assign.target.name)]
-    return replace(
-        assign, clamp_low=value.low < limits.low, clamp_high=value.high > limits.high
-    )
+    return replace(assign, clamp_low=value.low < limits.low, clamp_high=value.high > limits.high)
 
 
 def _inside(value: Interval, limits: Interval) -> bool:
@@ -107,12 +103,7 @@ def _may_be_zero(expr: ir.Expr, found: Interval, what: str, report: Report) -> N
 
 def _overflow(expr: ir.Expr, env: Ranges, report: Report) -> None:
     """E0306, with the widest operand's range: that is what has to be clamped."""
-    operands = {
-        ir.Apply: lambda: expr.args,  # type: ignore[union-attr]
-        ir.Charge: lambda: (expr.value,),  # type: ignore[union-attr]
-        ir.Ewma: lambda: (expr.average, expr.sample),  # type: ignore[union-attr]
-    }[type(expr)]()  # type: ignore[index]
-    widest = max(operands, key=lambda one: interval(one, env).high - interval(one, env).low)
+    widest = max(children(expr), key=lambda one: interval(one, env).high - interval(one, env).low)
     found = interval(widest, env)
     limit = {Kind.TIME: "1s", Kind.LAG: "1s", Kind.RATIO: "100%"}.get(widest.type.kind, "1000")
     report.add(

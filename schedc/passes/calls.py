@@ -82,7 +82,9 @@ def _scale(value: ir.Expr, weight: ir.Expr, span: Span, env: Environment) -> ir.
         return None
     type = types.part_of(value.type)
     if type is None:
-        not_of_type(env.report, value, "a time, a lag or a number", "scale a time: `scale(4ms, weight)`")
+        not_of_type(
+            env.report, value, "a time, a lag or a number", "scale a time: `scale(4ms, weight)`"
+        )
         return None
     return hundredth(ir.Apply(Op.MUL, (value, weight), type, span))
 

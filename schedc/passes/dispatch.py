@@ -46,7 +46,7 @@ def _served(lines: Sequence[tree.Line], symbols: Symbols, report: Report) -> Non
     stolen = {line.queue.text for line in lines if isinstance(line, tree.Steal)}
     filled = {rule.queue.text for rule in symbols.rules.values()}
     if any(broken.verb in ("*", "", "take", "share", "lowest", "dispatch", "enqueue")
-           for broken in symbols.tree.broken):  # fmt: skip
+           for broken in symbols.policy.broken):  # fmt: skip
         return
     complete = symbols.classes.keys() <= symbols.rules.keys()
     for name, queue in symbols.queues.items():
@@ -131,9 +131,10 @@ def _pinned_note(queues: set[str], symbols: Symbols) -> tuple[str, ...]:
     """Any user may pin tasks, so a class of pinned tasks on top hands the machine to anyone."""
     for rule in symbols.rules.values():
         cls = symbols.classes.get(rule.cls.text)
-        if rule.queue.text in queues and cls is not None and cls.when is not None:
-            if any(isinstance(one, tree.Fact) and one.name == "pinned" for one in _terms(cls.when)):
-                return (f"`pinned` in `class {cls.name.text}` is under any user's control",)
+        if rule.queue.text not in queues or cls is None or cls.when is None:
+            continue
+        if any(isinstance(one, tree.Fact) and one.name == "pinned" for one in _terms(cls.when)):
+            return (f"`pinned` in `class {cls.name.text}` is under any user's control",)
     return ()
 
 

@@ -33,7 +33,9 @@ class Expanded:
     sources: Mapping[str, Source]
 
 
-def expand(source: tree.PolicyTree, parse: Parse, report: Report, load: Load | None = None) -> Expanded:
+def expand(
+    source: tree.PolicyTree, parse: Parse, report: Report, load: Load | None = None
+) -> Expanded:
     """Replace `extends` by what it stands for; a base that can't be had is left out (E0207)."""
     sources: dict[str, Source] = {}
     expanded = _expand(source, parse, load or load_from_library, report, sources, ())
@@ -46,7 +48,9 @@ def load_from_library(module: str) -> Source | None:
     if library != _LIBRARY:
         return None
     try:
-        return Source.from_text(f"stdlib_policies/{name}.sched", read_data(f"stdlib_policies/{name}.sched"))
+        return Source.from_text(
+            f"stdlib_policies/{name}.sched", read_data(f"stdlib_policies/{name}.sched")
+        )
     except MissingData:
         return None
 
@@ -93,7 +97,7 @@ def _base(
         return None
     sources[module] = text
     parsed, problems = parse(text)
-    report.extend(relocated(problem, module) for problem in problems)
+    report.add_syntax(relocated(problem, module) for problem in problems)
     base: tree.PolicyTree = relocated(parsed, module)
     version = base.header.version if base.header is not None else ""
     if base.header is not None and int(version.split(".")[0]) != extends.major:

@@ -55,7 +55,5 @@ def check_context(expr: tree.Expr, context: str, report: Report) -> None:
             )  # fmt: skip
 
 
-def _no_value(
-    report: Report, expr: tree.Expr, what: str, where: str, why: str, hint: str
-) -> None:
+def _no_value(report: Report, expr: tree.Expr, what: str, where: str, why: str, hint: str) -> None:
     report.add("E0205", f"{what} has no value in {where}", expr.span, why, help=hint)

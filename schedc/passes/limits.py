@@ -43,7 +43,7 @@ def check_limits(symbols: Symbols, report: Report) -> bool:
         spans = [key_span(item) for item in declared.values()]
         good &= _fits(spans, what, limit, report)
     strings: dict[str, list[Span]] = {"comm": [], "exe": [], "cgroup": []}
-    for item in symbols.tree.items:
+    for item in symbols.policy.items:
         good &= _fits(_lines(item), *_LINE_LIMITS.get(type(item), ("", 1 << 30)), report)
         for expr, _ in walk.expressions(item):
             good &= _check_expr(expr, strings, report)

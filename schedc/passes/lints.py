@@ -25,7 +25,7 @@ TICK_NS = 4_000_000
 
 def check_unused(symbols: Symbols, names: Names, report: Report) -> None:
     """W0206: declarations whose value reaches nothing. W0421: states that never change."""
-    if symbols.tree.broken:
+    if symbols.policy.broken:
         return  # what did not parse may use anything
     unused: list[tuple[tree.Item, str]] = []
     unused += [(t, f"`tune.{n}`") for n, t in symbols.tunes.items() if n not in names.tunes]
@@ -56,9 +56,7 @@ def _assign_help(state: tree.State) -> str:
     return f"assign it in an event, `on stop {{ {dotted} = … }}`, or make it a `tune`"
 
 
-def _unused(
-    item: tree.Item, message: str, label: str, report: Report, *, fix: bool = True
-) -> None:
+def _unused(item: tree.Item, message: str, label: str, report: Report, *, fix: bool = True) -> None:
     if item.span.file:
         return
     report.add(
@@ -126,7 +124,9 @@ def _low_tests(policy: ir.Policy, key: tuple[str, str]) -> Iterator[ir.Expr]:
             if not isinstance(expr, ir.Apply) or expr.op not in _LESS | _GREATER:
                 continue
             small = expr.args[0] if expr.op in _LESS else expr.args[1]
-            states = {(e.scope, e.name) for e in subexpressions(small) if isinstance(e, ir.StateRef)}
+            states = {
+                (e.scope, e.name) for e in subexpressions(small) if isinstance(e, ir.StateRef)
+            }
             if key in states:
                 yield expr
 

@@ -44,7 +44,7 @@ def lower(symbols: Symbols, names: Names, report: Report) -> ir.Policy | None:
     for name in names.let_order:
         env.lets[name] = _let(symbols.lets[name], env, sizes)
     parts = _parts(symbols, env)
-    header = symbols.tree.header
+    header = symbols.policy.header
     if report.has_errors or header is None:
         return None
     goals = symbols.goal.goals if symbols.goal is not None else ()
@@ -60,7 +60,7 @@ def lower(symbols: Symbols, names: Names, report: Report) -> ir.Policy | None:
         exes=tuple(env.exes),
         cgroup_paths=tuple(env.cgroups),
         slice_max_ns=0,
-        span=symbols.tree.span,
+        span=symbols.policy.span,
         **parts,
     )
     return draft if check_sizes(draft, sizes, report) else None
@@ -164,5 +164,3 @@ def _pack(pack: tree.Pack, report: Report) -> ir.Pack | None:
     if out_of_bounds(report, pack.until, "the share of `pack`", 10, 95, "%"):
         return None
     return ir.Pack(pack.until.value, pack.span)
-
-

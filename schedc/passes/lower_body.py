@@ -40,12 +40,13 @@ def _fits(target: ir.StateRef, value: ir.Expr, assign: tree.Assign, env: Environ
     if types.assignable(target.type, value.type):
         return True
     name = f"`{target.scope}.{target.name}`"
+    declared = env.symbols.states[(target.scope, target.name)]
     clocks = target.type.kind is value.type.kind is Kind.VTIME
     env.report.add(
         "E0310" if clocks else "E0302",
         f"{name} holds {types.noun(target.type)}, not {types.noun(value.type)}",
         assign.value.span, f"this is {types.noun(value.type)}",
-        secondary=[Label(env.symbols.states[(target.scope, target.name)].ref.span, "declared here")],
+        secondary=[Label(declared.ref.span, "declared here")],
         help=_advice(target, value, env),
     )  # fmt: skip
     return False

@@ -96,7 +96,8 @@ def _count_limit(at_most: tree.Number | tree.Ref, env: Environment) -> ir.CountL
     if isinstance(at_most, tree.Ref) and at_most.scope == "tune":
         value = lower_ref(at_most, env)  # type: ignore[assignment]
     if value is not None and value.type.kind in (Kind.TIME, Kind.RATIO):
-        hint = f"say of how long: `at most {at_most.text if isinstance(at_most, tree.Number) else '50%'} every 40ms`"
+        written = at_most.text if isinstance(at_most, tree.Number) else "50%"
+        hint = f"say of how long: `at most {written} every 40ms`"
         if value.type.kind is Kind.TIME:
             hint = "bound served time by a share: `at most 50% every 40ms`"
         not_of_type(env.report, value, "a count of tasks", hint)

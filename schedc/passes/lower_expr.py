@@ -85,11 +85,13 @@ def lower_ref(ref: tree.Ref, env: Environment) -> ir.Expr | None:
     """A tunable, a state, or the expression that a `let` names."""
     if ref.scope == "tune":
         tune = env.tunes.get(ref.name)
-        return tune and ir.TuneRef(ref.name, tune.type, ref.span)
+        return ir.TuneRef(ref.name, tune.type, ref.span) if tune is not None else None
     if ref.scope == "let":
         return env.lets.get(ref.name)
     type = env.states.get((ref.scope, ref.name))
-    return type and ir.StateRef(ref.scope, ref.name, type, ref.span)  # type: ignore[arg-type]
+    if type is None:
+        return None
+    return ir.StateRef(ref.scope, ref.name, type, ref.span)  # type: ignore[arg-type]
 
 
 def _negative(expr: tree.Negative, env: Environment) -> ir.Expr | None:

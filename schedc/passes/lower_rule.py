@@ -84,7 +84,7 @@ def _slice(rule: tree.Enqueue, env: Environment) -> ir.Slice | ir.SliceUnlimited
             return ir.Slice(default, KEEP_SLICE_NS, KEEP_SLICE_NS, rule.span)
         case tree.SliceUnlimited(contended=contended, span=span):
             value = lower_quantity(contended, types.TIME, "10ms", env)
-            return value and ir.SliceUnlimited(value, 0, span)
+            return ir.SliceUnlimited(value, 0, span) if value is not None else None
         case tree.Slice(value=written, span=span):
             value = lower_expr(written, env)
             if value is None:
@@ -110,7 +110,8 @@ def lower_quantity(
         known = quantity.scope == "let" and quantity.name in env.symbols.lets
         if known or (quantity.scope, quantity.name) in env.symbols.states:
             env.report.add(
-                "E0302", f"expected a number or a tunable, found `{quantity.scope}.{quantity.name}`",
+                "E0302",
+                f"expected a number or a tunable, found `{quantity.scope}.{quantity.name}`",
                 quantity.span, "not constant", help=f"write `{example}`, or declare a `tune`",
             )  # fmt: skip
         return None

@@ -69,7 +69,7 @@ def _vtime(state: tree.State, type: ir.Type, env: Environment) -> ir.State | Non
     extra = state.range or state.initial
     if extra is not None:
         env.report.add(
-            "E0418", f"a vtime has no range and no initial value of its own", extra.span,
+            "E0418", "a vtime has no range and no initial value of its own", extra.span,
             "the queue's window bounds it, and it starts at the queue's clock",
             help="delete this part",
         )  # fmt: skip
@@ -97,7 +97,7 @@ def _range(state: tree.State, type: ir.Type, env: Environment) -> ir.Interval | 
 def _initial(
     state: tree.State, type: ir.Type, limits: ir.Interval, env: Environment
 ) -> ir.Expr | None:
-    """The value that the state starts with; the nearest to 0 (a weight's: to 100) if not written."""
+    """The value that the state starts with: if not written the nearest to 0, a weight's to 100."""
     if state.initial is None:
         if type.kind is Kind.MOMENT and state.ref.scope == "task":
             # Since 0 is the boot, `now - task.x` of a new task would be the uptime.

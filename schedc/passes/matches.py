@@ -24,8 +24,8 @@ def lower_match(expr: tree.Match, env: Environment) -> ir.Expr | None:
         return ir.MatchComm(good, types.BOOL, expr.span) if len(good) == len(patterns) else None
     table = env.exes if expr.kind == "exe" else env.cgroups
     indices: list[int] = []
-    good = [_is_path(one, expr.kind, env) for one in expr.patterns]
-    if not all(good):
+    paths = [_is_path(one, expr.kind, env) for one in expr.patterns]
+    if not all(paths):
         return None
     for one in expr.patterns:
         index = table.setdefault(one.value, len(table))

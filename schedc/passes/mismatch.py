@@ -49,9 +49,9 @@ def _advice(verb: str, left: ir.Expr, right: ir.Expr) -> str:
     """The edit that most likely says what was meant."""
     kinds = {left.type.kind, right.type.kind}
     for one, other in ((left, right), (right, left)):
-        if isinstance(one, ir.Const) and one.type.kind is Kind.COUNT:
-            if other.type.kind in (Kind.TIME, Kind.LAG, Kind.MOMENT, Kind.VTIME):
-                return f"give the number a unit: `{one.value}ms`"
+        timed = other.type.kind in (Kind.TIME, Kind.LAG, Kind.MOMENT, Kind.VTIME)
+        if isinstance(one, ir.Const) and one.type.kind is Kind.COUNT and timed:
+            return f"give the number a unit: `{one.value}ms`"
     if kinds == {Kind.MOMENT, Kind.TIME} or kinds == {Kind.MOMENT, Kind.LAG}:
         return "a moment is an instant: take the time since, `now - …`"
     if kinds == {Kind.VTIME, Kind.TIME} or kinds == {Kind.VTIME, Kind.LAG}:

@@ -39,7 +39,7 @@ def resolve(symbols: Symbols, report: Report) -> Names:
     names = Names()
     names.let_order = _order_lets(symbols, report)
     seen: set[tuple[str, str]] = set()
-    for item in symbols.tree.items:
+    for item in symbols.policy.items:
         for expr, context in walk.expressions(item):
             _resolve_expr(expr, context, symbols, names, report, seen)
         for quantity in walk.quantities(item):
@@ -71,9 +71,7 @@ def _resolve_rest(item: tree.Item, symbols: Symbols, names: Names, report: Repor
                 _resolve_target(assign, symbols, names, report)
 
 
-def _resolve_target(
-    assign: tree.Assign, symbols: Symbols, names: Names, report: Report
-) -> None:
+def _resolve_target(assign: tree.Assign, symbols: Symbols, names: Names, report: Report) -> None:
     target = assign.target
     if target.scope in ("tune", "let"):
         what = "a tunable" if target.scope == "tune" else "a named expression"
@@ -102,7 +100,11 @@ def _resolve_expr(
                 case tree.Ref():
                     _resolve_ref(expr, symbols, names, report)
                     let = symbols.lets.get(expr.name) if expr.scope == "let" else None
-                    if let is not None and context != "let" and (let.name.text, context) not in seen:
+                    if (
+                        let is not None
+                        and context != "let"
+                        and (let.name.text, context) not in seen
+                    ):
                         seen.add((let.name.text, context))
                         stack.append(let.value)
                 case tree.QueueCall(queue=queue):
@@ -188,7 +190,7 @@ def _dotted(ref: tree.Ref) -> str:
 
 
 def _order_lets(symbols: Symbols, report: Report) -> tuple[str, ...]:
-    """Lets in an order in which each comes after those it uses; cycles are reported and left out."""
+    """Lets so that each comes after those it uses; cycles are reported and left out."""
     uses = {
         name: {
             one.name

@@ -17,8 +17,8 @@ from dataclasses import replace
 
 from schedc.ir import nodes as ir
 from schedc.ir.facts import FACTS, RANGES
-from schedc.ir.interval import Interval, Ranges, interval, join
-from schedc.ir.nodes import TICK_MARGIN_NS, Kind
+from schedc.ir.interval import Ranges, interval, join
+from schedc.ir.nodes import TICK_MARGIN_NS, Interval, Kind
 from schedc.ir.walk import children
 
 _PLAIN_ROUNDS = 3
@@ -55,7 +55,7 @@ def _infer(policy: ir.Policy, stint_max_ns: int) -> Ranges:
     free: dict[tuple[str, str], ir.State] = {}
     env = Ranges(tunes, states, policy.weight, stint_max_ns)
     for state in policy.states:
-        key = (state.scope, state.name)
+        key: tuple[str, str] = (state.scope, state.name)
         states[key] = Interval(state.low, state.high)
         if not state.declared and state.type.kind not in _FIXED:
             assert state.initial is not None
@@ -68,7 +68,9 @@ def _infer(policy: ir.Policy, stint_max_ns: int) -> Ranges:
         if not grown:
             return env
         for key, reached in grown.items():
-            states[key] = _widen(states[key], reached, RANGES[free[key].type.kind], turn, thresholds)
+            states[key] = _widen(
+                states[key], reached, RANGES[free[key].type.kind], turn, thresholds
+            )
     # Still growing: all that the kinds allow is inductive, as assignments saturate there.
     states.update({key: RANGES[state.type.kind] for key, state in free.items()})
     return Ranges(tunes, states, policy.weight, stint_max_ns)

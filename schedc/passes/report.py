@@ -12,7 +12,6 @@ from collections.abc import Iterable, Sequence
 from schedc.diagnostics.model import Diagnostic, Fix, Label, diagnostic, sort_key
 from schedc.source import Span
 
-
 MAX_OF_ONE_CODE = 25
 """More of the same would hide the rest, and take long to show for a hostile source."""
 
@@ -23,6 +22,7 @@ class Report:
     def __init__(self) -> None:
         self._found: dict[tuple[str, Span | None, str], Diagnostic] = {}
         self._counts: dict[str, int] = {}
+        self._unread: list[Span] = []
 
     def add(
         self,
@@ -38,7 +38,7 @@ class Report:
     ) -> None:
         """Add a diagnostic; its severity is that of its code."""
         key = (code, span, message)
-        if self.is_full(code) or key in self._found:
+        if self.is_full(code) or key in self._found or self._is_unread(span):
             return
         self._counts[code] = self._counts.get(code, 0) + 1
         if self.is_full(code):
@@ -52,10 +52,19 @@ class Report:
         """Whether no more of a code is taken; then its help need not be worked out."""
         return self._counts.get(code, 0) >= MAX_OF_ONE_CODE
 
-    def extend(self, found: Iterable[Diagnostic]) -> None:
-        """Add what another stage found, which keeps its own limits."""
+    def add_syntax(self, found: Iterable[Diagnostic]) -> None:
+        """Add what the parser found. Nothing more is said of these places: what stands in the tree
+        there is the parser's guess."""
         for one in found:
             self._found.setdefault((one.code, one.span, one.message), one)
+            if one.is_error and one.span is not None:
+                self._unread.append(one.span)
+
+    def _is_unread(self, span: Span | None) -> bool:
+        return span is not None and any(
+            other.file == span.file and other.start < span.end and span.start < other.end
+            for other in self._unread
+        )
 
     @property
     def has_errors(self) -> bool:

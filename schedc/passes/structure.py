@@ -17,7 +17,6 @@ from schedc.source import Span
 from schedc.syntax import tree
 
 
-
 def check_structure(symbols: Symbols, report: Report) -> None:
     """Run every rule; each one looks at what there is and is quiet about what isn't."""
     for rule in _RULES:
@@ -33,14 +32,14 @@ def rules_into(symbols: Symbols, queue: str) -> Iterator[tree.Enqueue]:
 
 
 def _at_header(symbols: Symbols) -> Span:
-    header = symbols.tree.header
+    header = symbols.policy.header
     return header.name.span if header is not None else Span(0, 0)
 
 
 def _broken(symbols: Symbols, *verbs: str) -> bool:
     """Whether a statement of these verbs did not parse: then nothing is known to be missing."""
-    return symbols.tree.header is None or any(
-        broken.verb in ("*", "", *verbs) for broken in symbols.tree.broken
+    return symbols.policy.header is None or any(
+        broken.verb in ("*", "", *verbs) for broken in symbols.policy.broken
     )
 
 
@@ -108,7 +107,7 @@ def _confined(symbols: Symbols, report: Report) -> None:
             report.add(
                 "E0416", f"the last class `{name}` can't be confined", cls.cpus.span,
                 "a task that may not run on these cpus would have no class",
-                help=f"give it a condition, and add a last class: `class other`",
+                help="give it a condition, and add a last class: `class other`",
             )  # fmt: skip
         rule = symbols.rules.get(name)
         queue = symbols.queues.get(rule.queue.text) if rule is not None else None
@@ -217,7 +216,8 @@ def _vtimes(symbols: Symbols, report: Report) -> None:
             report.add(
                 "E0418", f"no task has a vtime of `{name}`", queue.name.span,
                 "nothing to order its tasks by",
-                help=f"declare it: `state task.v : vtime of {name}`, and `on stop {{ task.v += charge(ran) }}`",
+                help=f"declare it: `state task.v : vtime of {name}`, "
+                "and `on stop { task.v += charge(ran) }`",
             )  # fmt: skip
 
 
@@ -235,4 +235,3 @@ def _goals(symbols: Symbols, report: Report) -> None:
 _RULES: tuple[Callable[[Symbols, Report], None], ...] = (
     _parts, _classes, _rules, _confined, _caps, _clocks, _vtimes, _goals,
 )  # fmt: skip
-

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from schedc.diagnostics.model import Label
 from schedc.passes.report import Report
@@ -20,7 +21,7 @@ from schedc.syntax import tree
 class Symbols:
     """Everything declared, in the order of declaration. States are known by (scope, name)."""
 
-    tree: tree.PolicyTree
+    policy: tree.PolicyTree
     tunes: Mapping[str, tree.Tune]
     lets: Mapping[str, tree.Let]
     cpus: Mapping[str, tree.Cpus]
@@ -43,7 +44,7 @@ class Symbols:
         """Whether a statement that did not parse may have declared or been this."""
         return any(
             broken.verb == "*" or (broken.verb == verb and broken.name in ("", name))
-            for broken in self.tree.broken
+            for broken in self.policy.broken
         )
 
 
@@ -66,7 +67,7 @@ class _Tables:
             help="rename one of them" if code == "E0202" else "keep one of the two",
         )  # fmt: skip
 
-    def only(self, table: str) -> object | None:
+    def only(self, table: str) -> Any:
         return next(iter(self.of.get(table, {}).values()), None)
 
 
@@ -76,7 +77,7 @@ def declare(source: tree.PolicyTree, report: Report) -> Symbols:
     for item in source.items:
         _declare_item(item, tables)
 
-    def get(table: str) -> dict:  # type: ignore[type-arg]
+    def get(table: str) -> Any:
         return tables.of.get(table, {})
 
     return Symbols(
@@ -87,7 +88,7 @@ def declare(source: tree.PolicyTree, report: Report) -> Symbols:
         dispatch=tables.only("dispatch"), pack=tables.only("pack"), goal=tables.only("goal"),
         runnable=tables.only("runnable"), weight=tables.only("weight"),
         cgroups=tables.only("cgroups"),
-    )  # type: ignore[arg-type]  # fmt: skip
+    )  # fmt: skip
 
 
 def _declare_item(item: tree.Item, tables: _Tables) -> None:

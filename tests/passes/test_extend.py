@@ -81,10 +81,15 @@ def test_events_places_and_rules_replace_their_like_only() -> None:
         "place kernel { idle anywhere } enqueue other to all",
         base=BASE,
     )
-    assert [item.name.text for item in policy.items if isinstance(item, tree.Event)] == ["stop", "sleep"]
+    assert [item.name.text for item in policy.items if isinstance(item, tree.Event)] == [
+        "stop",
+        "sleep",
+    ]
     places = [item.cls and item.cls.text for item in policy.items if isinstance(item, tree.Place)]
     assert places == [None, "kernel"]
-    rules = [(item.cls.text, item.span.file) for item in policy.items if isinstance(item, tree.Enqueue)]
+    rules = [
+        (item.cls.text, item.span.file) for item in policy.items if isinstance(item, tree.Enqueue)
+    ]
     assert rules == [("kernel", "stdlib/base"), ("other", "")]
 
 
@@ -97,7 +102,9 @@ def test_duplicates_in_the_child_are_still_reported() -> None:
 
 def test_a_chain_of_bases() -> None:
     middle = "policy middle 1.0.0 extends stdlib/base@2 tune turn = 5ms in 4ms..8ms"
-    policy, report = expanded("policy child 1.0.0 extends stdlib/middle@1", base=BASE, middle=middle)
+    policy, report = expanded(
+        "policy child 1.0.0 extends stdlib/middle@1", base=BASE, middle=middle
+    )
     assert codes(report) == []
     files = {item.span.file for item in policy.items}
     assert files == {"stdlib/base", "stdlib/middle"}

@@ -1,4 +1,4 @@
-"""Sources made to be slow or to break the passes: each ends in diagnostics, within a second of cpu."""
+"""Sources made to be slow or to break the passes: each is answered within a second of cpu."""
 
 import time
 
@@ -12,15 +12,14 @@ TAIL = (
     "\nqueue q fifo\nclass c when {} > 1ms\nclass d\nplace {{ idle anywhere }}\n"
     "enqueue c to q\nenqueue d to q\ndispatch {{ take q }}\n"
 )
+ONE = TAIL.format("task.x1")
 EVENTS = ("enable", "wake", "enqueue", "run", "tick", "stop", "sleep")
 STATES = "".join(f"state task.x{at} : time\n" for at in range(60))
 
 
 def events(line: str) -> str:
     """Seven events of 64 assignments each, in a ring of 60 states."""
-    body = "".join(
-        line.format(at % 60, (at + 1) % 60, at * 977 + 1) + "\n" for at in range(64)
-    )
+    body = "".join(line.format(at % 60, (at + 1) % 60, at * 977 + 1) + "\n" for at in range(64))
     return "".join(f"on {event} {{\n{body}}}\n" for event in EVENTS)
 
 
@@ -34,9 +33,9 @@ HOSTILE = {
     + TAIL.format("let.l31"),
     "a ring of averages": STATES
     + events(" task.x{0} = ewma(task.x{0}, waited + task.x{1}, 1/4)").replace("on enable", "on wake")
-    + TAIL.format("task.x1"),
-    "a ring that grows": STATES + events(" task.x{0} = task.x{1} + {2}ns") + TAIL.format("task.x1"),
-    "a factorial": STATES + events(" task.x{0} = task.x{0} * 2 + task.x{1}") + TAIL.format("task.x1"),
+    + ONE,
+    "a ring that grows": STATES + events(" task.x{0} = task.x{1} + {2}ns") + ONE,
+    "a factorial": STATES + events(" task.x{0} = task.x{0} * 2 + task.x{1}") + ONE,
     "one event of many lines": "state task.x : count\non stop {" + "task.x += 1\n" * 5000 + "}",
     "misspelt states": numbered("state task.ab{0} : time\n", 60)
     + "on stop {" + numbered("task.xb{0} = 1ms\n", 2500) + "}",

@@ -28,7 +28,7 @@ def at_least_1(expr: ir.Expr) -> ir.Expr:
     return apply(Op.MAX, COUNT, expr, ir.Const(1, COUNT, HERE))
 
 
-def not_negative(expr: ir.Expr) -> ir.Expr:
+def max_0(expr: ir.Expr) -> ir.Expr:
     return apply(Op.MAX, COUNT, expr, ir.Const(0, COUNT, HERE))
 
 
@@ -37,18 +37,22 @@ def grow(values: st.SearchStrategy[ir.Expr]) -> st.SearchStrategy[ir.Expr]:
     binary = st.sampled_from([Op.ADD, Op.SUB, Op.SUB_SAT, Op.MUL, Op.MIN, Op.MAX, Op.ABS_DIFF])
     compare = st.sampled_from([Op.LT, Op.LE, Op.GT, Op.GE, Op.EQ, Op.NE])
     conditions = st.builds(apply, compare, st.just(BOOL), values, values)
-    logic = st.builds(apply, st.sampled_from([Op.AND, Op.OR]), st.just(BOOL), conditions, conditions)
+    logic = st.builds(
+        apply, st.sampled_from([Op.AND, Op.OR]), st.just(BOOL), conditions, conditions
+    )
     conditions = conditions | logic | st.builds(lambda c: apply(Op.NOT, BOOL, c), conditions)
-    ratio = st.tuples(st.integers(1, 1023), st.integers(1, 1023)).filter(lambda pair: pair[0] != pair[1])
+    ratio = st.tuples(st.integers(1, 1023), st.integers(1, 1023)).filter(
+        lambda pair: pair[0] != pair[1]
+    )
     return (
         st.builds(apply, binary, st.just(LAG), values, values)
         | st.builds(lambda a: apply(Op.NEG, LAG, a), values)
         | st.builds(lambda a: apply(Op.LOG2, COUNT, a), values)
-        | st.builds(lambda a, b: apply(Op.DIV, COUNT, not_negative(a), at_least_1(b)), values, values)
+        | st.builds(lambda a, b: apply(Op.DIV, COUNT, max_0(a), at_least_1(b)), values, values)
         | st.builds(lambda a, b: apply(Op.SDIV, LAG, a, at_least_1(b)), values, values)
         | st.builds(lambda c, a, b: apply(Op.SELECT, LAG, c, a, b), conditions, values, values)
         | st.builds(
-            lambda v, w, s: ir.Charge(not_negative(v), at_least_1(w), s, COUNT, HERE),
+            lambda v, w, s: ir.Charge(max_0(v), at_least_1(w), s, COUNT, HERE),
             values, values, st.booleans(),
         )
         | st.builds(
