@@ -177,7 +177,8 @@ static void set_scalar(struct bpf_object *object, const char *name, unsigned lon
 		memcpy(v.data, &value, v.size);
 }
 
-// The highest cache level's id of a cpu; its package's where the machine tells no caches.
+// The first cpu that shares the highest level of cache with a cpu; its package's id where the machine
+// tells no caches. (The cache's own `id` won't do: emulated machines give each cpu one of its own.)
 static long long llc_id(int cpu)
 {
 	long long id = -1, best = -1;
@@ -190,7 +191,8 @@ static long long llc_id(int cpu)
 		level = read_number(path);
 		if (level <= best)
 			continue;
-		snprintf(path, sizeof(path), "/sys/devices/system/cpu/cpu%d/cache/index%d/id", cpu, index);
+		snprintf(path, sizeof(path), "/sys/devices/system/cpu/cpu%d/cache/index%d/shared_cpu_list",
+			 cpu, index);
 		if (level >= 3 && read_number(path) >= 0) {
 			best = level;
 			id = read_number(path);
