@@ -9,6 +9,7 @@ FUZZ_FROM and FUZZ_COUNT for another stretch. To see one again:
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import time
 import unicodedata
@@ -27,17 +28,18 @@ CHUNK = 500
 CAMPAIGN = int(os.environ.get("FUZZ_COUNT", "1000000"))
 FIRST = int(os.environ.get("FUZZ_FROM", str(SUITE)))
 LIMIT_S = 1.0
+HANG_S = 10.0
+"""Cpu time after which a source is given up: an endless loop fails the test at once."""
 
 
 def compile_one(data: bytes) -> bool:
     """Take bytes as far as C text; returns whether they are a policy. Checks what is shown."""
     text, found = Source.from_bytes("fuzz.sched", data)
     diagnostics = list(found)
-    policy = None
+    analysis = None
     if not found:
         analysis = analyze(text)
         diagnostics += analysis.diagnostics
-        policy = analysis.policy
     errors = [one for one in diagnostics if one.is_error]
     for one in diagnostics:
         assert one.span is None or 0 <= one.span.start <= one.span.end <= len(text.text), one
@@ -47,20 +49,29 @@ def compile_one(data: bytes) -> bool:
     )
     if errors:
         return False
-    assert policy is not None, "no policy and no error"
-    generate(policy)
+    assert analysis is not None and analysis.policy is not None, "no policy and no error"
+    generate(analysis.policy, text, sources=analysis.sources)
     return True
+
+
+def _hangs(*_: object) -> None:
+    raise TimeoutError(f"no end after {HANG_S} s")
 
 
 def check(seeds: range) -> int:
     """How many of the seeds are policies; fails with the seed at the first that misbehaves."""
     good = 0
+    signal.signal(signal.SIGVTALRM, _hangs)
     for seed in seeds:
+        data = source(seed)
         begin = time.process_time()
+        signal.setitimer(signal.ITIMER_VIRTUAL, HANG_S)
         try:
-            good += compile_one(source(seed))
+            good += compile_one(data)
         except Exception as bug:
             raise AssertionError(f"seed {seed}: {type(bug).__name__}: {bug}") from bug
+        finally:
+            signal.setitimer(signal.ITIMER_VIRTUAL, 0)
         took = time.process_time() - begin
         assert took <= LIMIT_S, f"seed {seed} took {took:.2f} s"
     return good
