@@ -90,7 +90,7 @@ def test_campaign(start: int) -> None:
     check(range(start, min(start + 10_000, FIRST + CAMPAIGN)))
 
 
-@pytest.mark.parametrize("seed", range(0, 200))
+@pytest.mark.parametrize("seed", range(200))
 def test_exit_codes(seed: int, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """The same through the command line: findings or fine, and never an internal error."""
     path = tmp_path / "fuzz.sched"
@@ -106,7 +106,7 @@ def test_sources_are_reproducible() -> None:
 
 def test_some_mutants_are_policies() -> None:
     """So that the passes behind the parser, and the code generator, are tried as well."""
-    assert check(range(0, 300)) >= 5
+    assert check(range(300)) >= 5
 
 
 if __name__ == "__main__":
