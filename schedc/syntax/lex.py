@@ -23,6 +23,9 @@ TIME, PERCENT, INT, STRING = "TIME", "PERCENT", "INT", "STRING"
 OPERATOR, JUNK, END = "OPERATOR", "JUNK", "$END"
 
 SCOPES = ("task", "cpu", "llc", "node", "class", "cgroup", "comm", "global", "tune", "let")
+MAX_SLIPS = 2000
+"""A text with more slips than this is no policy, and not read to its end."""
+
 NAME_SHAPE = re.compile(r"[a-z][a-z0-9_]{0,31}")
 
 _SCOPE_SHAPE = "|".join(SCOPES)
@@ -111,6 +114,8 @@ def lex(source: Source) -> Lexed:
             kind = number_kind(text[start:at])
         if kind == JUNK or group in ("slip", "other"):
             made, at = found.read(start, at, group)
+            if found.count > MAX_SLIPS:
+                break
             for token in made:
                 token.fresh, fresh = fresh, False
                 tokens.append(token)

@@ -67,26 +67,32 @@ class Machine:
 
     def fits(self, *symbols: str | Token) -> bool:
         """Whether these terminals or tokens could come next, one after the other."""
-        states = [self.stack[-1].state]
-        # States below `states[0]` are those of the stack, up to this many.
-        depth = len(self.stack) - 1
+        actions, gotos, rules = self.tables.actions, self.tables.gotos, self.tables.rules
+        # The stack of states would be stack[:depth] and then `above`; nothing is copied.
+        stack, depth = self.stack, len(self.stack)
+        above: list[int] = []
+        state = stack[-1].state
         for symbol in symbols:
-            terminal = symbol if type(symbol) is str else self.terminal(symbol, states[-1])  # type: ignore[arg-type]
+            terminal = symbol if isinstance(symbol, str) else self.terminal(symbol, state)
             while True:
-                if terminal == END and states[-1] == self.tables.end:
+                if state == self.tables.end and terminal == END:
                     return True
-                action = self.tables.actions[states[-1]].get(terminal)
+                action = actions[state].get(terminal)
                 if action is None:
                     return False
                 if action >= 0:
-                    states.append(action)
+                    state = action
+                    above.append(state)
                     break
-                rule = self.tables.rules[-action - 1]
-                while len(states) <= rule.length:
-                    depth -= 1
-                    states.insert(0, self.stack[depth].state)
-                del states[len(states) - rule.length :]
-                states.append(self.tables.gotos[states[-1]][rule.head])
+                rule = rules[-action - 1]
+                left = len(above) - rule.length
+                if left >= 0:
+                    del above[left:]
+                else:
+                    depth += left
+                    above.clear()
+                state = gotos[above[-1] if above else stack[depth - 1].state][rule.head]
+                above.append(state)
         return True
 
     def expected(self) -> set[str]:

@@ -18,6 +18,7 @@ from schedc.syntax.lex import END, JUNK, OPERATOR, REF, VERSION, WORD, Token
 from schedc.syntax.machine import MAX_STACK, Machine
 from schedc.syntax.place import Place
 from schedc.syntax.tree import Broken
+from schedc.syntax.words import BLOCK_OF, ITEM_VERBS
 
 MAX_PROBLEMS = 20
 """Diagnostics of one run; what follows is probably the same mistake again."""
@@ -77,7 +78,12 @@ class Reader:
         """Get over the token at `at`, which doesn't fit."""
         at = self._verb_in_value(at)
         token = self.tokens[at]
-        if self.quiet or token.kind == JUNK:
+        if self.quiet:
+            # Enough for one run: whatever the rest says, it was not read.
+            at = self._skip(len(self.tokens) - 1, None)
+            self.broken.append(Broken("*", "", token.span))
+            return at
+        if token.kind == JUNK:
             return self._skip(at, None)
         place = Place(self.source, self.machine, self.tokens, at)
         found = repair.find(place)
@@ -131,9 +137,13 @@ class Reader:
         if found is not None:
             self._complain(found)
         machine = self.machine
-        start = at
-        if not (machine.settle() and not self.tokens[at].fresh):
-            start = self._drop(at)
+        start = self._first_token(at)
+        # What is whole stays: the statement before a line that begins with no verb, and the
+        # statement before superfluous words.
+        if machine.settle():
+            start = at if self.tokens[at].fresh else start
+        else:
+            machine.drop()
         if len(machine.stack) == 1:
             later = self._later_header(at)
             if later is not None:
@@ -152,18 +162,13 @@ class Reader:
             self._note(start, after)
         return after
 
-    def _drop(self, at: int) -> int:
-        """Take the broken statement off the stack; the index of its first token."""
-        machine = self.machine
-        above = machine.stack[machine.base + 1 :]
-        machine.drop()
-        if not above:
-            return at
-        begin = above[0].start
-        start = at
-        while start and self.tokens[start - 1].start >= begin:
-            start -= 1
-        return start
+    def _first_token(self, at: int) -> int:
+        """The index of the token with which the statement around `at` begins."""
+        above = self.machine.stack[self.machine.base + 1 :]
+        if above:
+            while at and self.tokens[at - 1].start >= above[0].start:
+                at -= 1
+        return at
 
     def _later_header(self, at: int) -> int | None:
         """Where the header stands if something stands before it."""
@@ -213,7 +218,7 @@ class Reader:
         tokens = self.tokens[start:end]
         if not tokens:
             return
-        verb = tokens[0].text if tokens[0].kind == WORD else ""
+        verb = tokens[0].text if tokens[0].text in _VERBS else "*"
         name = next((token.text for token in tokens[1:3] if token.kind in (WORD, REF)), "")
         span = Span(tokens[0].start, tokens[-1].end)
         self.broken.append(Broken(verb, name, span))
@@ -221,7 +226,5 @@ class Reader:
 
 _OPENING = frozenset("({")
 _CLOSING = frozenset(")}")
-_ITEM_BEGINNINGS = frozenset(
-    ("goal", "assume", "promise", "tune", "let", "queue", "state", "on", "place", "enqueue",
-     "dispatch", "extends", "cap", "pack", "class", "cpus")
-)  # fmt: skip
+_ITEM_BEGINNINGS = frozenset(ITEM_VERBS)
+_VERBS = frozenset((*ITEM_VERBS, *BLOCK_OF, "policy"))

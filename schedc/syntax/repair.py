@@ -120,21 +120,30 @@ def missing_open(place: Place) -> Repair | None:
 # --- words ----------------------------------------------------------------------------------------
 
 
+def _chain(place: Place, first: int) -> tuple[str, int]:
+    """`My-queue` as one name, from the token `first` on, and the index behind it."""
+    tokens = place.tokens
+    name, last = tokens[first].text, first + 1
+    while tokens[last].text == "-" and tokens[last + 1].kind in (WORD, INT) and (
+        tokens[last - 1].end == tokens[last].start
+        and tokens[last].end == tokens[last + 1].start
+    ):
+        name += "_" + tokens[last + 1].text
+        last += 2
+    return name, last
+
+
 def hyphen(place: Place) -> Repair | None:
     """`my-queue` where a name stands: the `-` and what follows belong to the name."""
-    before, token, after = place.previous, place.token, place.following
-    if token.text != "-" or before is None or before.terminal not in ("NAME", REF):
+    before = place.previous
+    if place.token.text != "-" or before is None or before.terminal not in ("NAME", REF):
         return None
-    last = place.at
-    name = before.text
-    while place.tokens[last].text == "-" and place.tokens[last + 1].kind in (WORD, INT) and (
-        place.tokens[last - 1].end == place.tokens[last].start
-        and place.tokens[last].end == place.tokens[last + 1].start
-    ):
-        name += "_" + place.tokens[last + 1].text
-        last += 2
-    shape = name.partition(".")[2] or name
-    if last == place.at or not NAME_SHAPE.fullmatch(shape) or after.start != token.end:
+    if place.machine.stack[-1].value is not before:
+        return None
+    name, last = _chain(place, place.at - 1)
+    scope, dot, bare = name.rpartition(".")
+    name = scope + dot + words.snake(bare)
+    if last == place.at:
         return None
     span = Span(before.start, place.tokens[last - 1].end)
     found = error("E0109", "a name can't contain `-`", span, help=f"write `{name}`",
@@ -155,21 +164,25 @@ def spelling(place: Place) -> Repair | None:
         found = error("E0105", f"`{_short(token.text)}` is written in lower case", token.span,
                       help=f"write `{lower}`", fix=_swap(token.span, lower))
         return _replace(place, lower, WORD, found)
-    scope, dot, name = token.text.rpartition(".")
+    scope, dot, _ = token.text.rpartition(".")
     if dot and (scope.lower() not in SCOPES or REF not in place.expected):
         return None
+    # In an expression a `-` takes a difference.
+    whole, last = (token.text, place.at + 1) if dot else _chain(place, place.at)
+    name = whole.rpartition(".")[2]
     meant = scope.lower() + dot + words.snake(name)
-    kind = REF if dot else WORD
+    span = Span(token.start, place.tokens[last - 1].end)
     if len(name) > 32:
         message = f"a name of {len(name)} characters; the most is 32"
         help = "choose a shorter name"
     elif name.startswith("_"):
         message, help = f"the name `{name}` begins with `_`", f"write `{meant}`"
     else:
-        message = f"`{token.text}` is not a name: names are written in lower case"
+        message = f"`{place.source.slice(span)}` is not a name: names are written in lower case"
         help = f"write `{meant}`"
-    return _replace(place, meant, kind, error("E0109", message, token.span, help=help,
-                                              fix=_swap(token.span, meant)))
+    found = error("E0109", message, span, help=help, fix=_swap(span, meant))
+    new = Token(REF if dot else WORD, meant, span.start, span.end, token.fresh)
+    return Repair(place.at, last, (new,), found)
 
 
 def near_keyword(place: Place) -> Repair | None:
@@ -391,12 +404,13 @@ def missing(place: Place) -> Repair | None:
     if place.token.kind == END or place.token.fresh:
         return None
     found: list[tuple[str, ...]] = []
+    after = () if place.following.fresh else (place.following,)
     fixed = sorted(place.expected & place.machine.tables.fixed)
     for text in fixed:
-        if text not in words.ITEM_VERBS and place.machine.fits(text, place.token):
+        if text not in words.ITEM_VERBS and place.machine.fits(text, place.token, *after):
             found.append((text,))
     for pair in (("at", "most"), ("when", "ran")):
-        if not found and place.machine.fits(*pair, place.token):
+        if not found and place.machine.fits(*pair, place.token, *after):
             found.append(pair)
     if len(found) != 1:
         return None

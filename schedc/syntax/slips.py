@@ -69,6 +69,7 @@ class Slips:
     source: Source
     tokens: list[Token]
     """What was read so far."""
+    count: int = 0
     _single: list[Diagnostic] = field(default_factory=list)
     _groups: dict[str, _Group] = field(default_factory=dict)
 
@@ -77,6 +78,7 @@ class Slips:
 
     def read(self, start: int, end: int, group: str) -> tuple[list[Token], int]:
         """The tokens meant by the slip at `start`, and where reading goes on."""
+        self.count += 1
         piece = self.source.text[start:end]
         if group == "number":
             return self._number(piece, start, end), end

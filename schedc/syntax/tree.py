@@ -428,7 +428,7 @@ Item = (
 
 @dataclass(frozen=True, slots=True)
 class Broken:
-    """A statement that did not parse: its verb, and the name it declares or speaks of ("" unknown).
+    """A statement that did not parse: its verb ("*" unknown) and the name it speaks of ("" unknown).
 
     Names are as in the source, `used` for a queue, `task.used` for a state.
     """
