@@ -58,7 +58,9 @@ def test_every_other_code_is_tested_somewhere(code: str) -> None:
 
 def test_every_code_that_the_source_names_is_registered() -> None:
     named: set[str] = set()
-    for path in (ROOT / "schedc").rglob("*.py"):
+    lists = {"codes.py", "failure.py"}  # these name codes without giving any
+    files = [path for path in (ROOT / "schedc").rglob("*.py") if path.name not in lists]
+    for path in files:
         named.update(re.findall(r"[\"']([EWN]\d{4})[\"']", path.read_text(encoding="utf-8")))
     assert named <= set(CODES)
     assert set(CODES) <= named, "a code that nothing gives"
