@@ -6,8 +6,6 @@ number in a result is inside the bounds that the language gives for it (E0303, E
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from schedc.ir import nodes as ir
 from schedc.ir.facts import RANGES
 from schedc.ir.nodes import Kind
@@ -15,6 +13,7 @@ from schedc.passes import types
 from schedc.passes.lower_expr import lower_number
 from schedc.passes.report import Report
 from schedc.passes.symbols import Symbols
+from schedc.records import dataclass
 from schedc.syntax import tree
 
 DEFAULT_RUNNABLE = 64

@@ -7,11 +7,12 @@ maps to None: it is known, and its uses are poison.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from schedc.ir import nodes as ir
 from schedc.passes.report import Report
 from schedc.passes.symbols import Symbols
+from schedc.records import dataclass
 from schedc.syntax import tree
 
 

@@ -9,7 +9,7 @@ the child declares anew stands at the base's place, and new classes come before 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
 from schedc.data import MissingData, data_path, read_data
@@ -17,6 +17,7 @@ from schedc.diagnostics.model import Diagnostic, Label
 from schedc.passes import suggest
 from schedc.passes.report import Report
 from schedc.passes.symbols import first_word
+from schedc.records import dataclass
 from schedc.source import Source, Span
 from schedc.syntax import tree
 

@@ -8,11 +8,11 @@ reported and left out, so that every later pass sees each name once.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from schedc.diagnostics.model import Label
 from schedc.passes.report import Report
+from schedc.records import dataclass
 from schedc.source import Span
 from schedc.syntax import tree
 
