@@ -249,7 +249,7 @@ def _share(ctx: Context, number: int, line: Share) -> Function:
     queues = [ctx.policy.queue(name) for name, _ in line.portions]
     # A queue that was empty must not save up service: it starts level with the one served now.
     idle = "\n".join(
-        f"\tif (!scx_bpf_dsq_nr_queued(dsq_{q.name}(cpu)) && c->served[{base + i}] < served)\n"
+        f"\tif (!{_queued(q)} && c->served[{base + i}] < served)\n"
         f"\t\tc->served[{base + i}] = served;"
         for i, q in enumerate(queues)
     )
@@ -301,6 +301,13 @@ static bool share_{number}(s32 cpu, struct cpu_ctx *c, u64 now)
 }}
 """
     return Function(f"share_{number}", ("cpu", "c", "now"), text)
+
+
+def _queued(queue: Queue) -> str:
+    """Expression: whether somebody waits in the queue, as this cpu sees it."""
+    if queue.domain == "cgroup":
+        return f"cgroups_waiting_{queue.name}()"
+    return f"scx_bpf_dsq_nr_queued(dsq_{queue.name}(cpu))"
 
 
 def _lowest(ctx: Context, number: int, line: Lowest) -> Function:

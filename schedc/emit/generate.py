@@ -90,13 +90,7 @@ def _variables(ctx: Context, policy_hash: str, counting: bool) -> dict[str, obje
         handlers[e] for e in ("stop", "tick") if e in handlers and "ran" in handlers[e].parameters
     ]
     started = bool(stop_ran or needs.last_ran or needs.keeps)
-    functions = [Function("kick_idle", (), _KICK_IDLE), *before]
-    if any(q.domain == "cgroup" for q in policy.queues) and timer.period_ns(ctx):
-        functions += [
-            Function("", (), timer.cgroups_waiting(q))
-            for q in policy.queues
-            if q.domain == "cgroup"
-        ]
+    functions = [Function("kick_idle", (), _KICK_IDLE), *_cgroups_waiting(ctx), *before]
     masks = bool(sets or policy.pack or re.search(r"claim_in_(llc|node)|claim_within", everything))
     return {
         "policy": policy,
@@ -147,6 +141,16 @@ def _variables(ctx: Context, policy_hash: str, counting: bool) -> dict[str, obje
         "beat": timer.beat(ctx),
         "init_loops": needs.paid or any(q.domain != "machine" for q in policy.queues),
     }
+
+
+def _cgroups_waiting(ctx: Context) -> list[Function]:
+    """Whether anybody waits in a queue that each control group has one of; asked by the timer and by shares."""
+    shared = {name for line in ctx.needs.shares for name, _ in line.portions}
+    return [
+        Function(f"cgroups_waiting_{queue.name}", (), timer.cgroups_waiting(queue))
+        for queue in ctx.policy.queues
+        if queue.domain == "cgroup" and (timer.period_ns(ctx) or queue.name in shared)
+    ]
 
 
 _KICK_IDLE = """/* Wake the cpu, if there is one; whether there was. */
@@ -216,7 +220,10 @@ def _keep_running(ctx: Context, classify_call: str) -> Function:
     """`keep_running`: give the task that runs already another slice, unless its cap is spent."""
     slice_ = queueing.slices(ctx)
     body = []
-    if "cls" in slice_.parameters:
+    if ctx.needs.enq_last and not ctx.one_class:
+        # It may have become another class meanwhile, as by exec: then it is queued anew.
+        body += [f"\tu32 cls = {classify_call};\n", "\tif (cls != t->cls)", "\t\treturn;"]
+    elif "cls" in slice_.parameters:
         body.append(f"\tu32 cls = {'t->cls' if ctx.needs.stored_class else classify_call};\n")
     for number, cap in enumerate(ctx.policy.caps):
         body += [

@@ -30,7 +30,8 @@ from schedc.ir.walk import asks_class_of, everywhere, facts_used, subexpressions
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """See `of`. `task_ctx`: some state must be kept per task even with counters off."""
+    """See `of`. `task_ctx`: some state must be kept per task even with counters off. `enq_last`: a task
+    that nobody competes with is queued all the same at the end of its slice."""
 
     facts: frozenset[str]
     vtime_in_dsq: str | None
@@ -52,6 +53,7 @@ class Needs:
     cgroups: bool
     scopes: frozenset[str]
     perf: bool
+    enq_last: bool
 
     @property
     def paid(self) -> bool:
@@ -75,6 +77,8 @@ def of(policy: Policy) -> Needs:
     preempt = any(rule.preempt for rule in policy.rules)
     unlimited = any(isinstance(rule.slice, SliceUnlimited) for rule in policy.rules)
     perf = any(rule.perf is not None for rule in policy.rules)
+    # Where a cpu may have to idle beside a runnable task, the kernel must not keep one by itself.
+    enq_last = bool(policy.caps) or any(cls.affinity == "confine" for cls in policy.classes)
     aged = any(isinstance(line, Take) and line.after is not None for line in lines)
     states = [s for s in policy.states if s.scope == "task" and s.name != in_dsq]
     asks_class = asks_class_of(policy, "class") or "class" in {s.scope for s in policy.states}
@@ -83,7 +87,7 @@ def of(policy: Policy) -> Needs:
     stored = (
         asks_class
         or waker
-        or (not one_class and (preempt or unlimited or perf or bool(policy.caps) or many_keyed))
+        or (not one_class and (preempt or unlimited or perf or enq_last or many_keyed))
     )
     last_ran = _asks_last_ran(policy)
     in_task = bool(facts & {"burst", "slept", "waited", "wakes", "wakings", "sync"})
@@ -113,6 +117,7 @@ def of(policy: Policy) -> Needs:
         cgroups=cgroups,
         scopes=frozenset(s.scope for s in policy.states),
         perf=perf,
+        enq_last=enq_last,
     )
 
 

@@ -211,12 +211,12 @@ def _wake_up(ctx: Context, rule: Rule, queue: Queue, preemption: list[Function])
     stolen = any(
         isinstance(line, Steal) and line.queue == queue.name for line in ctx.policy.dispatch
     )
-    sets = [f"MASK_SET_{cls.cpus.upper()}"] if cls.affinity == "confine" else []
-    if ctx.policy.pack is not None:
-        sets.append("MASK_AWAKE")
     if queue.domain in ("machine", "cgroup") or stolen:
         nearby = [] if queue.domain in ("machine", "cgroup") else ["own"]
-        elsewhere = f"claim_within(p, {_masks(sets)}, 0)" if sets else "claim_any(p, 0)"
+        if cls.affinity == "confine":
+            elsewhere = f"claim_within(p, {_masks([f'MASK_SET_{cls.cpus.upper()}'])}, 0)"
+        else:
+            elsewhere = "claim_awake(p)" if ctx.policy.pack is not None else "claim_any(p, 0)"
     else:
         nearby = ["own"]
         elsewhere = {
@@ -225,7 +225,8 @@ def _wake_up(ctx: Context, rule: Rule, queue: Queue, preemption: list[Function])
             "node": "claim_in_node(p, cpu, 0)",
         }[queue.domain]
     own = f"claim(p, cpu) ? cpu : {elsewhere}" if nearby else elsewhere
-    seen = searched(ctx, cls)
+    # A packed policy's search leaves out cpus that some tasks need: those are woken here.
+    seen = searched(ctx, cls) and ctx.policy.pack is None
     if preemption:
         test = f"(selected || !kick_idle({own}))" if seen else f"!kick_idle({own})"
         return [f"\tif ({test} && enq_flags & SCX_ENQ_WAKEUP)", f"\t\t{preemption[0].call};"]

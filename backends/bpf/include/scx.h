@@ -179,6 +179,7 @@ struct sched_ext_ops {
 #define SCX_DEQ_SLEEP 1ULL
 #define SCX_WAKE_TTWU 8ULL
 #define SCX_WAKE_SYNC 16ULL
+#define SCX_ENQ_LAST (1ULL << 41)
 #define SCX_KICK_IDLE 1ULL
 #define SCX_KICK_PREEMPT 2ULL
 #define SCX_PICK_IDLE_CORE 1ULL
