@@ -88,8 +88,9 @@ def test_groups_pass_their_tables_on() -> None:
     config = Config(Path("c"), {"kernel": "6.18", "vm": {"check": {}}})
     assert defaults_for(config, group, ["vm"]) == {"check": {"kernel": "6.18"}}
     config = Config(Path("c"), {"vm": {"check": {"kernle": "6.18"}}})
-    with pytest.raises(Failure, match=r"vm\.check\.kernle"):
+    with pytest.raises(Failure, match=r"vm\.check\.kernle") as caught:
         defaults_for(config, group, ["vm"])
+    assert [found.code for found in caught.value.diagnostics] == ["E0112"]
 
 
 def test_no_file_no_settings(tmp_path: Path) -> None:
