@@ -104,6 +104,8 @@ def _refused(verdict: Verdict, source: Source | None) -> Diagnostic:
     r = verdict.refusal
     assert r is not None
     notes = [f"in callback `{r.callback}`, on kernel {verdict.kernel}", f"verifier: {r.reason}"]
+    if r.explanation:
+        notes.append(f"kernel: {r.explanation}")
     if r.instruction:
         notes.append(f"instruction: {r.instruction}")
     if r.text and not (r.file or "").endswith(".sched"):

@@ -5,7 +5,8 @@ Invariant: pure, and total: any text gives a failure, at worst with nothing but 
 
 A log goes instruction by instruction along the path that fails. `; text @ file:line` says which line
 of source the next instructions come from (from the object's BTF, which follows `#line`); the reason
-stands right before `processed N insns`.
+stands right before `processed N insns`. Kernels from 7.3 on add a chapter `Verification failed: …` in
+prose between the two.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ _NOISE = re.compile(
     r"|stack depth|max_states|mark_precise|-- BEGIN|-- END|Live regs|arg#\d+ reference|\s*$"
     r"|func '.*' arg\d+ has btf_id|propagating|last_idx|first_idx|regs=|parent |Global function)"
 )
+_PROSE = "Verification failed:"
 _PROCESSED = re.compile(r"processed (\d+) insns")
 
 # The verifier's words -> ours. Only what a policy's author can act on, or should report.
@@ -56,6 +58,7 @@ class VerifierFailure:
     the object's line information says (a policy's, thanks to #line, or a header's). policy_line: the
     last line of the policy itself on the way there. reason: in the verifier's words; meaning: in
     ours, if we know. insns: how many instructions were looked at. tail: the log's last lines.
+    explanation: the kernel's own, in prose, from 7.3 on.
     """
 
     callback: str
@@ -68,13 +71,14 @@ class VerifierFailure:
     instruction: str | None
     insns: int | None
     tail: tuple[str, ...]
+    explanation: str | None = None
 
 
 def parse_verifier_log(log: str, *, callback: str = "", c_text: str = "") -> VerifierFailure:
     """Read a log. `c_text`: the C that the object was made of; without it only places in files
     called `*.sched` are taken for the policy's."""
     lines_of = LineMap(c_text) if c_text else None
-    lines = [line.rstrip() for line in log.splitlines()]
+    lines, prose = _split(log)
     place: tuple[str, int, str] | None = None
     policy_line: int | None = None
     instruction: str | None = None
@@ -85,7 +89,7 @@ def parse_verifier_log(log: str, *, callback: str = "", c_text: str = "") -> Ver
             policy_line = policy_line if mapped is None else mapped
         elif found := _INSTRUCTION.match(line):
             instruction = found["text"].strip()
-    reason = _reason(lines)
+    reason = _reason(lines) or (prose[0] if prose else None) or "the verifier gave no reason"
     processed = _PROCESSED.search(log)
     file, number, text = place or (None, None, None)
     return VerifierFailure(
@@ -99,7 +103,29 @@ def parse_verifier_log(log: str, *, callback: str = "", c_text: str = "") -> Ver
         instruction=instruction,
         insns=int(processed[1]) if processed else None,
         tail=tuple(line for line in lines if line)[-TAIL:],
+        explanation=_explanation(prose),
     )
+
+
+def _split(log: str) -> tuple[list[str], list[str]]:
+    """The log proper, and the chapter of prose without its heading's first words."""
+    lines = [line.rstrip() for line in log.splitlines()]
+    start = next((i for i, line in enumerate(lines) if line.startswith(_PROSE)), len(lines))
+    prose = [line.removeprefix(_PROSE).strip() for line in lines[start:]]
+    end = next((i for i, line in enumerate(prose) if _PROCESSED.search(line)), len(prose))
+    return lines[:start] + lines[start + end :], prose[:end]
+
+
+def _explanation(prose: list[str]) -> str | None:
+    """The paragraphs `Reason:` and `Suggestion:` as one line."""
+    words: list[str] = []
+    taking = False
+    for line in prose:
+        if line.endswith(":") and " " not in line:
+            taking = line in ("Reason:", "Suggestion:")
+        elif taking and line:
+            words.append(line)
+    return " ".join(words) or None
 
 
 def _policy_line(lines: LineMap | None, file: str, line: int, function: str) -> int | None:
@@ -108,12 +134,12 @@ def _policy_line(lines: LineMap | None, file: str, line: int, function: str) -> 
     return line if file.endswith(".sched") else None
 
 
-def _reason(lines: list[str]) -> str:
+def _reason(lines: list[str]) -> str | None:
     """The last line that is neither an instruction, nor a state, nor statistics."""
     for line in reversed(lines):
         if not _NOISE.match(line) and not _INSTRUCTION.match(line):
             return line.strip()
-    return "the verifier gave no reason"
+    return None
 
 
 def _meaning(reason: str) -> str | None:
