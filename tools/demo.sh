@@ -18,7 +18,7 @@ run check "$policy"
 step "Compile it to C and to a BPF object"
 run compile "$policy" --emit c,obj -o "$out/"
 step "The generated C ($out/$name.c, $(wc -l <"$out/$name.c") lines; here are the callbacks)"
-sed -n '/^SEC("struct_ops/,$p' "$out/$name.c" | head -n "${DEMO_LINES:-120}"
+sed -n '/--- callbacks ---/,$p' "$out/$name.c" | head -n "${DEMO_LINES:-120}"
 printf '…\n'
 
 step "What does a real kernel say? (in a virtual machine; nothing here needs root)"

@@ -86,7 +86,7 @@ def test_it_runs_far_from_the_repository(installed: Path, tmp_path: Path) -> Non
     run(schedc, "init", "mine", cwd=tmp_path)
     run(schedc, "check", "mine.sched", cwd=tmp_path)
     text = run(schedc, "compile", "--emit", "c", "mine.sched", cwd=tmp_path)
-    assert 'SEC("struct_ops' in text
+    assert 'SEC(".struct_ops.link")' in text
     assert "E0301" in run(schedc, "explain", "E0301", cwd=tmp_path)
 
 
