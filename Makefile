@@ -35,7 +35,7 @@ test-fast: venv-dev
 # A kernel, QEMU and guest tools come from the user's cache, or through apt into it. If they can't
 # be had, the tests of this part are skipped, and the reason is printed.
 test-vm: venv-dev
-	-$(VENV)/bin/schedc vm fetch
+	-$(VENV)/bin/schedc vm fetch --kernel 6.16 --kernel 6.18 --kernel latest
 	$(PYTEST) -q -m "vm and not slow"
 
 lint: venv-dev

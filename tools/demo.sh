@@ -23,7 +23,7 @@ printf '…\n'
 
 step "What does a real kernel say? (in a virtual machine; nothing here needs root)"
 # Fetching may fail for good reasons: no network, no apt. The demo then ends here, and says so.
-if run vm fetch; then
+if run vm fetch --no-tools; then
     run vm check "$policy"
 else
     printf 'skipped: no virtual machine on this machine (see the error above; `schedc doctor`)\n'
