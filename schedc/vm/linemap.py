@@ -56,17 +56,26 @@ class LineMap:
             for physical, (name, number) in enumerate(self.presumed, 1)
             if number == line and name != "#"
         ]
-        if not any(of_policy for _, of_policy in candidates):
-            return None
-        if all(of_policy for _, of_policy in candidates):
-            return line
+        # Declarations carry no instructions, so only bodies of functions can be meant.
+        bodies = [(at, of_policy) for at, of_policy in candidates if at in self._bodies]
         first, last = self._extent(function)
-        inside = [of_policy for physical, of_policy in candidates if first <= physical <= last]
-        # A blank or a comment of the C text carries no instruction, so it does not speak against.
-        if inside:
-            return line if any(inside) else None
-        code = [of_policy for physical, of_policy in candidates if self._is_code(physical)]
-        return line if code and all(code) else None
+        inside = [of_policy for at, of_policy in bodies if first <= at <= last]
+        answers = set(inside or [of_policy for _, of_policy in bodies])
+        return line if answers == {True} else None
+
+    @cached_property
+    def _bodies(self) -> frozenset[int]:
+        """The physical lines of all function bodies, in a text laid out as the kernel's."""
+        found: set[int] = set()
+        within = False
+        for physical, text in enumerate(self.c_text.split("\n"), 1):
+            if text.startswith("}"):
+                within = False
+            elif text == "{" or re.match(r"\S.*\).*\{$", text):
+                within = True
+            elif within:
+                found.add(physical)
+        return frozenset(found)
 
     def _extent(self, function: str) -> tuple[int, int]:
         """The physical lines of a function's definition; (1, 0) if it isn't found."""
@@ -76,7 +85,3 @@ class LineMap:
                 rest = (end for end, line in enumerate(lines[start:], start + 1) if line == "}")
                 return start, next(rest, len(lines))
         return 1, 0
-
-    def _is_code(self, physical: int) -> bool:
-        text = self.c_text.split("\n")[physical - 1].strip()
-        return bool(text) and not text.startswith(("//", "/*", "*", "#", "}"))
