@@ -79,7 +79,9 @@ _TITLES = {
     "E0312": "an expression that is too large",
     "E0313": "a number outside what the language allows",
     "E0314": "a string that can't match or be read",
+    "E0315": "a time that may be negative",
     "E0316": "a queue that is ordered in another way",
+    "W0317": "a difference of times that stops at 0",
     # -- 04xx structure ------------------------------------------------------------------------
     "E0401": "a required part is missing",
     "E0402": "a queue that nothing takes from",

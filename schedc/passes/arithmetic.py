@@ -42,7 +42,14 @@ def combine(op: str, left: ir.Expr, right: ir.Expr, span: Span, env: Environment
     if found is None:
         mismatched(env.report, _VERBS[op], span, left, right)
         return None
-    return ir.Apply(found[0], (left, right), found[1], span)
+    type = found[1]
+    if op == "*" and type.kind is Kind.TIME and (_is_negative(left) or _is_negative(right)):
+        type = types.LAG  # `-2 * ran`
+    return ir.Apply(found[0], (left, right), type, span)
+
+
+def _is_negative(expr: ir.Expr) -> bool:
+    return isinstance(expr, ir.Const) and expr.value < 0
 
 
 def _part(left: ir.Expr, right: ir.Expr, span: Span) -> ir.Expr | None:

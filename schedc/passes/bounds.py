@@ -72,6 +72,12 @@ def _check_expr(expr: ir.Expr, env: Ranges, report: Report) -> None:
             return  # an operand was reported
         if expr.op in (Op.DIV, Op.SDIV):
             _check_division(expr, args, report)
+        elif expr.op is Op.MUL and expr.type.kind is Kind.TIME and found.low < 0:
+            report.add(
+                "E0315", "a time that may be negative", expr.span,
+                f"it can be as low as {show(found.low, 'time')}",
+                help="raise the number first: `max(…, 0) * …`",
+            )  # fmt: skip
     elif isinstance(expr, ir.Charge):
         weight = interval(expr.weight, env)
         if weight.low < 1:

@@ -102,6 +102,8 @@ def _unbounded(lines: Sequence[tree.Line], symbols: Symbols, report: Report) -> 
     for at, line in enumerate(local[:-1]):
         if isinstance(line, tree.Take) and (line.at_most is not None or line.after is not None):
             continue
+        if isinstance(line, tree.Take) and _cap_of(line, symbols) is not None:
+            continue  # a cap is a bound as well
         names = {name.text for name in line_queues(line)}
         below = sorted({q.text for other in local[at + 1 :] for q in line_queues(other)} - names)
         if not below:
@@ -164,29 +166,40 @@ def _needs_pinned(when: tree.Expr | None) -> bool:
 
 def _shares(lines: Sequence[tree.Line], symbols: Symbols, report: Report) -> None:
     """E0407: shares of time above the last line sum to less than 100%."""
-    total, seen = 0, []
+    total = 0
+    seen: list[tree.Number | tree.Ref] = []
     for line in _locals(lines)[:-1]:
-        if not isinstance(line, tree.Take) or line.every is None:
+        if not isinstance(line, tree.Take):
             continue
-        share = _percent(line.at_most, symbols)
+        limit = line.at_most if line.every is not None else _cap_of(line, symbols)
+        share = _percent(limit, symbols)
         if share is None or share >= 100:
             continue  # out of range, and reported as that
         total += share
-        seen.append(line)
+        assert limit is not None
+        seen.append(limit)
         if total >= 100:
-            assert line.at_most is not None
             report.add(
-                "E0407", f"the shares down to here take {total}% of the time", line.at_most.span,
+                "E0407", f"the shares down to here take {total}% of the time", limit.span,
                 "nothing is left for the lines below",
-                secondary=[Label(one.at_most.span, "and this") for one in seen[:-1] if one.at_most],
+                secondary=[Label(one.span, "and this") for one in seen[:-1]],
                 help="lower the shares until they sum to less than 100%",
                 notes=_tunable_note(seen),
             )  # fmt: skip
             return
 
 
-def _tunable_note(lines: list[tree.Take]) -> tuple[str, ...]:
-    if any(isinstance(line.at_most, tree.Ref) for line in lines):
+def _cap_of(line: tree.Take, symbols: Symbols) -> tree.Number | None:
+    """The share that a cap leaves to a line: a capped class has its queue for itself."""
+    for name, cap in symbols.caps.items():
+        rule = symbols.rules.get(name)
+        if rule is not None and rule.queue.text == line.queue.text:
+            return cap.share
+    return None
+
+
+def _tunable_note(limits: list[tree.Number | tree.Ref]) -> tuple[str, ...]:
+    if any(isinstance(limit, tree.Ref) for limit in limits):
         return ("a tunable counts with the upper end of its range",)
     return ()
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from schedc.diagnostics.model import Label
 from schedc.ir import nodes as ir
-from schedc.ir.nodes import Kind
+from schedc.ir.nodes import Kind, Op
 from schedc.passes import types
 from schedc.passes.arithmetic import adapt, combine
 from schedc.passes.environment import Environment
@@ -25,6 +25,7 @@ def lower_assign(assign: tree.Assign, env: Environment) -> ir.Assign | None:
     when = lower_condition(assign.when, env) if assign.when is not None else None
     if not isinstance(target, ir.StateRef) or value is None:
         return None
+    _check_stops_at_0(target, value, env)
     if assign.op != "=":
         value = combine(assign.op[0], target, value, assign.value.span, env)
         if value is None:
@@ -34,6 +35,16 @@ def lower_assign(assign: tree.Assign, env: Environment) -> ir.Assign | None:
     if (when is None) != (assign.when is None) or not _fits(target, value, assign, env):
         return None
     return ir.Assign(target, value, when, False, False, assign.span)
+
+
+def _check_stops_at_0(target: ir.StateRef, value: ir.Expr, env: Environment) -> None:
+    """W0317: who keeps a lag means a difference that may be negative; that of times may not."""
+    stops = isinstance(value, ir.Apply) and value.op is Op.SUB_SAT and value.type.kind is Kind.TIME
+    if target.type.kind is Kind.LAG and stops:
+        env.report.add(
+            "W0317", "a difference of times stops at 0, and this state may be negative", value.span,
+            "never negative", help="begin with the part to take away: `-b + a` is a lag",
+        )  # fmt: skip
 
 
 def _fits(target: ir.StateRef, value: ir.Expr, assign: tree.Assign, env: Environment) -> bool:

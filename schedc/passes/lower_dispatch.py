@@ -9,11 +9,11 @@ from __future__ import annotations
 from schedc.ir import nodes as ir
 from schedc.ir.nodes import Kind
 from schedc.passes import types
-from schedc.passes.declarations import out_of_bounds, show
+from schedc.passes.declarations import out_of_bounds
 from schedc.passes.environment import Environment
 from schedc.passes.lower_expr import lower_condition, lower_number, lower_ref
-from schedc.passes.lower_rule import lower_quantity
 from schedc.passes.mismatch import not_of_type
+from schedc.passes.quantities import in_bounds, lower_quantity
 from schedc.syntax import tree
 
 MAX_COUNT = 64
@@ -50,7 +50,7 @@ def lower_line(line: tree.Line, env: Environment) -> ir.Line | None:
             number = pick.value if pick is not None else None
             return ir.Steal(queue.text, number, span) if _known(queue, env) else None
         case tree.Keep(at_most=at_most, when=when, span=span):
-            count = _in_bounds(
+            count = in_bounds(
                 lower_quantity(at_most, types.COUNT, "3", env), "a count", 1, MAX_COUNT, "", env
             )
             condition = lower_condition(when, env)
@@ -68,7 +68,7 @@ def _take(line: tree.Take, env: Environment) -> ir.Take | None:
     good = _known(line.queue, env)
     if line.after is not None:
         after = lower_quantity(line.after, types.TIME, "200ms", env)
-        after = _in_bounds(after, "a threshold", MIN_PERIOD_NS, MAX_AFTER_NS, "time", env)
+        after = in_bounds(after, "a threshold", MIN_PERIOD_NS, MAX_AFTER_NS, "time", env)
         good &= after is not None
     if line.at_most is not None:
         limit = _limit(line.at_most, line.every, env)
@@ -83,9 +83,9 @@ def _limit(
     if every is None:
         return _count_limit(at_most, env)
     percent = lower_quantity(at_most, types.RATIO, "50%", env)
-    percent = _in_bounds(percent, "a share of time", 1, 99, "%", env)
+    percent = in_bounds(percent, "a share of time", 1, 99, "%", env)
     period = lower_quantity(every, types.TIME, "40ms", env)
-    period = _in_bounds(period, "a period", MIN_PERIOD_NS, MAX_PERIOD_NS, "time", env)
+    period = in_bounds(period, "a period", MIN_PERIOD_NS, MAX_PERIOD_NS, "time", env)
     if percent is None or period is None:
         return None
     return ir.Budget(percent, period)
@@ -103,29 +103,5 @@ def _count_limit(at_most: tree.Number | tree.Ref, env: Environment) -> ir.CountL
         not_of_type(env.report, value, "a count of tasks", hint)
         return None
     count = lower_quantity(at_most, types.COUNT, "3", env)
-    count = _in_bounds(count, "a count", 1, MAX_COUNT, "", env)
+    count = in_bounds(count, "a count", 1, MAX_COUNT, "", env)
     return ir.CountLimit(count) if count is not None else None
-
-
-def _in_bounds(
-    value: ir.Expr | None, what: str, low: int, high: int, unit: str, env: Environment
-) -> ir.Expr | None:
-    """E0313 unless the value, over its whole range if it is a tunable, is within bounds."""
-    least = most = 0
-    match value:
-        case None:
-            return None
-        case ir.Const(value=number):
-            least = most = number
-        case ir.TuneRef(name=name):
-            tune = env.tunes[name]
-            assert tune is not None
-            least, most = tune.low, tune.high
-    if low <= least and most <= high:
-        return value
-    bounds = f"{show(low, unit)} to {show(high, unit)}"
-    hint = f"write `{show(min(max(most, low), high), unit)}`"
-    if isinstance(value, ir.TuneRef):
-        hint = f"declare the tunable `in {bounds.replace(' to ', '..')}`, or narrower"
-    env.report.add("E0313", f"{what} is out of range", value.span, f"must be {bounds}", help=hint)
-    return None

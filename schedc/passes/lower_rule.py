@@ -13,10 +13,14 @@ from schedc.ir.nodes import KEEP_SLICE_NS, Kind
 from schedc.passes import types
 from schedc.passes.declarations import out_of_bounds
 from schedc.passes.environment import Environment
-from schedc.passes.lower_expr import lower_expr, lower_number, lower_ref
+from schedc.passes.lower_expr import lower_expr
 from schedc.passes.mismatch import not_of_type
+from schedc.passes.quantities import in_bounds, lower_quantity
 from schedc.syntax import tree
 
+MIN_TURN_NS = 100_000
+"""A victim has to get something done: less would only switch to and fro."""
+MAX_TURN_NS = 1_000_000_000
 PERF_LOW = 256
 PERF_HIGH = 1024
 
@@ -100,31 +104,9 @@ def _slice(rule: tree.Enqueue, env: Environment) -> ir.Slice | ir.SliceUnlimited
             return ir.Slice(value, 0, 0, span)
 
 
-def lower_quantity(
-    quantity: tree.Number | tree.Ref, type: ir.Type, example: str, env: Environment
-) -> ir.Expr | None:
-    """A number or a tunable of one type: limits, periods, thresholds."""
-    if isinstance(quantity, tree.Number):
-        value: ir.Expr | None = lower_number(quantity)
-    elif quantity.scope != "tune":
-        known = quantity.scope == "let" and quantity.name in env.symbols.lets
-        if known or (quantity.scope, quantity.name) in env.symbols.states:
-            env.report.add(
-                "E0302",
-                f"expected a number or a tunable, found `{quantity.scope}.{quantity.name}`",
-                quantity.span, "not constant", help=f"write `{example}`, or declare a `tune`",
-            )  # fmt: skip
-        return None
-    else:
-        value = lower_ref(quantity, env)
-    if value is None or value.type == type:
-        return value
-    not_of_type(env.report, value, types.noun(type), f"write `{example}`")
-    return None
-
-
 def _preempt(preempt: tree.Preempt, env: Environment) -> ir.Preempt | None:
     ran = lower_quantity(preempt.ran, types.TIME, "1ms", env)
+    ran = in_bounds(ran, "the least turn of a victim", MIN_TURN_NS, MAX_TURN_NS, "time", env)
     victims = tuple(dict.fromkeys(victim.text for victim in preempt.victims))
     if ran is None or not all(victim in env.symbols.classes for victim in victims):
         return None

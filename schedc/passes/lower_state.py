@@ -66,6 +66,13 @@ def _vtime(state: tree.State, type: ir.Type, env: Environment) -> ir.State | Non
             help=f"declare `state task.{state.ref.name} : vtime of {state.type.queue.text}`",  # type: ignore[union-attr]
         )  # fmt: skip
         return None
+    if state.ref.scope == "cgroup" and not _spans_cpus(state, env):
+        env.report.add(
+            "E0418", f"a cgroup's vtime of the queue `{type.clock}`, which has many clocks",
+            state.ref.span, "the cgroup's tasks are on all of them at once",
+            help="let the queue name a `clock`, which is one for the machine",
+        )  # fmt: skip
+        return None
     extra = state.range or state.initial
     if extra is not None:
         env.report.add(
@@ -79,6 +86,12 @@ def _vtime(state: tree.State, type: ir.Type, env: Environment) -> ir.State | Non
         state.ref.scope, state.ref.name, type, limits.low, limits.high,  # type: ignore[arg-type]
         False, None, state.span,
     )  # fmt: skip
+
+
+def _spans_cpus(state: tree.State, env: Environment) -> bool:
+    """Whether the clock is one for all cpus that a cgroup's tasks may be on."""
+    queue = env.symbols.queues.get(state.type.queue.text) if state.type.queue else None
+    return queue is None or queue.clock is not None or queue.domain in ("machine", "cgroup")
 
 
 def _range(state: tree.State, type: ir.Type, env: Environment) -> ir.Interval | None:
