@@ -47,7 +47,7 @@ def _plain_table(checks: Sequence[Check]) -> None:
 
 def _advice(check: Check) -> list[str]:
     lines = [f"needed for: {check.needed_for}"]
-    return [*lines, f"run: {check.help}"] if check.help else lines
+    return [*lines, f"help: {check.help}"] if check.help else lines
 
 
 def _rich_table(checks: Sequence[Check]) -> None:

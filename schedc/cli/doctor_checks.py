@@ -77,16 +77,17 @@ def compilers() -> Check:
 
 
 def qemu() -> Check:
-    """QEMU of the system, or the one that `schedc vm fetch` brought."""
-    needed = "vm"
-    path = shutil.which("qemu-system-x86_64")
-    if path is not None:
-        version = _first_line([path, "--version"])
-        return Check("qemu", State.ok, f"{version} ({path})", needed)
-    cached = next(_cache().glob("**/usr/bin/qemu-system-x86_64"), None)
-    if cached is not None:
-        return Check("qemu", State.ok, f"in the cache ({cached})", needed)
-    return Check("qemu", State.absent, "not on PATH and not in the cache", needed,
+    """QEMU of the system if it is new enough, or the one that `schedc vm fetch` brought."""
+    from schedc.vm.qemu import cached_qemu, system_qemu
+    from schedc.vm.store import Store
+
+    found = system_qemu()
+    if found is not None:
+        return Check("qemu", State.ok, f"{_dotted(found.version)} ({found.command[0]})", "vm")
+    found = cached_qemu(Store.default())
+    if found is not None:
+        return Check("qemu", State.ok, f"{_dotted(found.version)} (fetched into the cache)", "vm")
+    return Check("qemu", State.absent, "none on PATH that is new enough, none in the cache", "vm",
                  "schedc vm fetch")
 
 
@@ -117,10 +118,16 @@ def kvm() -> Check:
 
 def kernels() -> Check:
     """Kernels that were fetched for the virtual machine."""
-    found = sorted(path.name for path in (_cache() / "kernels").glob("[0-9]*"))
+    from schedc.vm.errors import VmError
+    from schedc.vm.kernels import Kernels
+    from schedc.vm.store import Store
+
+    try:
+        found = [one.release for one in Kernels(Store.default()).listed() if one.cached]
+    except VmError as failure:
+        return Check("kernels", State.absent, failure.message, "vm", failure.help)
     if not found:
-        return Check("kernels", State.absent, "none in the cache", "vm",
-                     "schedc vm fetch")
+        return Check("kernels", State.absent, "none in the cache", "vm", "schedc vm fetch")
     return Check("kernels", State.ok, ", ".join(found), "vm")
 
 
@@ -167,15 +174,13 @@ def rights() -> Check:
                  "use sudo for the commands that load")
 
 
-def _cache() -> Path:
-    from schedc.vm.store import Store
-
-    return Store.default().root
-
-
 def _cpu_has_virtualisation() -> bool:
     flags = _text(Path("/proc/cpuinfo")) or ""
     return platform.machine() != "x86_64" or " vmx" in flags or " svm" in flags
+
+
+def _dotted(version: tuple[int, ...]) -> str:
+    return ".".join(map(str, version))
 
 
 def _text(path: Path) -> str | None:
