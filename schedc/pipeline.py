@@ -20,6 +20,7 @@ from schedc.passes.extend import expand
 from schedc.passes.limits import check_limits
 from schedc.passes.lints import check_lints, check_unused
 from schedc.passes.lower import lower
+from schedc.passes.lowerable import check_lowerable
 from schedc.passes.names import resolve
 from schedc.passes.ranges import infer_ranges
 from schedc.passes.report import Report
@@ -64,6 +65,7 @@ def _type(tree: PolicyTree, report: Report) -> Policy | None:
     if draft is None:
         return None
     policy = check_bounds(draft, infer_ranges(draft), report)
+    check_lowerable(policy, report)
     check_lints(policy, report)
     # The next stage is the proof: it takes the typed policy, and gives a verdict beside it.
     return None if report.has_errors else policy

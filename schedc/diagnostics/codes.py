@@ -105,6 +105,7 @@ _TITLES = {
     "W0420": "a queue that no class uses",
     "W0421": "a state that never changes",
     # -- 06xx back end -------------------------------------------------------------------------
+    "E0601": "a part of the language that this back end can't lower soundly",
     "E0602": "an output that can't be written",
     # -- 07xx clang ----------------------------------------------------------------------------
     "E0701": "no C compiler for BPF found",

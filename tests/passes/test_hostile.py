@@ -13,12 +13,12 @@ TAIL = (
     "enqueue c to q\nenqueue d to q\ndispatch {{ take q }}\n"
 )
 ONE = TAIL.format("task.x1")
-EVENTS = ("enable", "wake", "enqueue", "run", "tick", "stop", "sleep")
+EVENTS = ("wake", "enqueue", "run", "tick", "stop", "sleep")
 STATES = "".join(f"state task.x{at} : time\n" for at in range(60))
 
 
 def events(line: str) -> str:
-    """Seven events of 64 assignments each, in a ring of 60 states."""
+    """Six events of 64 assignments each, in a ring of 60 states."""
     body = "".join(line.format(at % 60, (at + 1) % 60, at * 977 + 1) + "\n" for at in range(64))
     return "".join(f"on {event} {{\n{body}}}\n" for event in EVENTS)
 
@@ -32,7 +32,7 @@ HOSTILE = {
     "lets that double": "let l0 = 1ms\n" + numbered("let l{1} = let.l{0} + let.l{0}\n", 31)
     + TAIL.format("let.l31"),
     "a ring of averages": STATES
-    + events(" task.x{0} = ewma(task.x{0}, waited + task.x{1}, 1/4)").replace("on enable", "on wake")
+    + events(" task.x{0} = ewma(task.x{0}, waited + task.x{1}, 1/4)")
     + ONE,
     "a ring that grows": STATES + events(" task.x{0} = task.x{1} + {2}ns") + ONE,
     "a factorial": STATES + events(" task.x{0} = task.x{0} * 2 + task.x{1}") + ONE,

@@ -11,6 +11,8 @@ from schedc.passes.types import BOOL, COUNT, LAG, MOMENT, RATE, RATIO, TIME, WEI
 V, U = Type(Kind.VTIME, "v"), Type(Kind.VTIME, "u")
 ALL = [TIME, MOMENT, LAG, COUNT, RATIO, RATE, WEIGHT, BOOL, V, U]
 
+NUMBERS = list(itertools.product((COUNT, RATE, WEIGHT), repeat=2))
+
 SUMS = {
     (TIME, TIME): TIME, (TIME, LAG): LAG, (LAG, TIME): LAG, (LAG, LAG): LAG,
     (MOMENT, TIME): MOMENT, (MOMENT, LAG): MOMENT, (TIME, MOMENT): MOMENT, (LAG, MOMENT): MOMENT,
@@ -25,7 +27,7 @@ DIFFERENCES = {
     (U, U): (Op.SUB, LAG), (MOMENT, TIME): (Op.SUB, MOMENT), (MOMENT, LAG): (Op.SUB, MOMENT),
     (V, TIME): (Op.SUB, V), (V, LAG): (Op.SUB, V), (U, TIME): (Op.SUB, U), (U, LAG): (Op.SUB, U),
     (RATIO, RATIO): (Op.SUB_SAT, RATIO),
-} | dict.fromkeys(itertools.product((COUNT, RATE, WEIGHT), repeat=2), (Op.SUB_SAT, COUNT))  # fmt: skip
+} | dict.fromkeys(NUMBERS, (Op.SUB_SAT, COUNT))  # fmt: skip
 
 PAIRS = list(itertools.product(ALL, repeat=2))
 
