@@ -20,10 +20,8 @@ from schedc.diagnostics.model import error
 
 if TYPE_CHECKING:
     from schedc.diagnostics.model import Diagnostic
-    from schedc.source import Source
     from schedc.vm.kernels import Kernel, Listed
     from schedc.vm.store import Progress
-    from schedc.vm.verdict import Verdict
 
 COMMANDS = {
     "kernels": Entry("schedc.cli.vm:kernels", "List kernels: cached, and on the mirror."),
@@ -51,7 +49,8 @@ def vm() -> None:
 
 @click.command()
 @click.option("--refresh", is_flag=True, help="Ask the mirror what it has now.")
-@click.option("--all", "everything", is_flag=True, help="Every release, not the newest of a series.")
+@click.option("--all", "everything", is_flag=True,
+              help="Every release, not only the newest of each series.")
 @click.option("--json", "as_json", is_flag=True, help="A JSON list on stdout.")
 @format_option
 def kernels(refresh: bool, everything: bool, as_json: bool) -> Exit:

@@ -191,8 +191,7 @@ class Apt:
     def _extract(self, file: Path, into: Path) -> None:
         done = subprocess.run(
             ["dpkg-deb", "--fsys-tarfile", str(file)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            capture_output=True,
             check=False,
         )
         if done.returncode == 0:
@@ -303,5 +302,5 @@ def _failure(output: str, message: str) -> VmError:
     if "NO_PUBKEY" in output:
         help_ = "apt-get install debian-archive-keyring (a newer one), then try again"
         return VmError(NO_APT, message + ": a signing key is missing", notes=notes, help=help_)
-    help_ = "check the network (or the proxy in apt's configuration) and run `schedc vm fetch` again"
+    help_ = "check the network (or apt's proxy), then run `schedc vm fetch`: it goes on from here"
     return VmError(FETCH_FAILED, message, notes=notes, help=help_)

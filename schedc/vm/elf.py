@@ -29,8 +29,8 @@ def needed(data: bytes) -> tuple[str, ...]:
     strings = next((_offset(loads, value) for tag, value in entries if tag == DT_STRTAB), None)
     if strings is None:
         return ()
-    names = [data[strings + value :].split(b"\0", 1)[0] for tag, value in entries if tag == DT_NEEDED]
-    return tuple(name.decode() for name in names)
+    starts = [strings + value for tag, value in entries if tag == DT_NEEDED]
+    return tuple(data[start:].split(b"\0", 1)[0].decode() for start in starts)
 
 
 def _offset(loads: list[tuple[int, int, int]], address: int) -> int | None:

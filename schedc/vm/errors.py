@@ -66,7 +66,7 @@ def disk_errors(where: Path) -> Iterator[None]:
                 f"no space left while writing under {where}",
                 help="free some space, or point XDG_CACHE_HOME at a larger disk",
             ) from e
-        if e.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
+        if e.errno in (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EEXIST):
             raise VmError(
                 DISK,
                 f"cannot write under {where}: {e.strerror}",

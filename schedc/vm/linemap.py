@@ -81,7 +81,8 @@ class LineMap:
         """The physical lines of a function's definition; (1, 0) if it isn't found."""
         lines = self.c_text.split("\n")
         for start, text in enumerate(lines, 1):
-            if function and re.search(rf"\b{re.escape(function)}\b", text) and not text.endswith(";"):
+            named = function and re.search(rf"\b{re.escape(function)}\b", text)
+            if named and not text.endswith(";"):
                 rest = (end for end, line in enumerate(lines[start:], start + 1) if line == "}")
                 return start, next(rest, len(lines))
         return 1, 0

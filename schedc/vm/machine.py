@@ -19,6 +19,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -130,7 +131,7 @@ class Machine:
 
     @property
     def console(self) -> str:
-        """What the guest's kernel printed: of this machine, or of the last instruction-clock job."""
+        """What the guest's kernel printed: of this machine, or of the last job's own boot."""
         return self._process.console if self._process else self._console
 
     @property
@@ -155,18 +156,20 @@ class Machine:
         store = self._parts.store
         wall_s = BOOT_TIMEOUT_S + GRACE_S + timeout_s * ICOUNT_STRETCH
         with disk_errors(store.root):
-            initrd = store.directory("run") / f"initrd-{hashlib.sha256(repr(id(job)).encode()).hexdigest()[:12]}"
-            initrd.write_bytes(with_job(self._parts.image, job))
+            handle, name = tempfile.mkstemp(prefix="initrd-", dir=store.directory("run"))
+            with open(handle, "wb") as file:
+                file.write(with_job(self._parts.image, job))
         option = f"schedc.timeout_ms={int(timeout_s * 1000)}"
         try:
-            process = self._parts.start(self._parts.anonymous_memory(), initrd, kernel=option)
+            memory = self._parts.anonymous_memory()
+            process = self._parts.start(memory, Path(name), kernel=option)
             try:
                 return _receive(process, time.monotonic() + wall_s, timeout_s)
             finally:
                 self._console = process.console
                 process.close()
         finally:
-            initrd.unlink(missing_ok=True)
+            Path(name).unlink(missing_ok=True)
 
     def close(self) -> None:
         """End the machine; safe to call again."""

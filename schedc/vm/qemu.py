@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import platform
 import re
 import shutil
@@ -36,7 +35,8 @@ SKIPPED = (
 KERNEL_OPTIONS = (
     "console=ttyS0", "quiet", "loglevel=4", "panic=-1", "nokaslr", "tsc=reliable",
     "no_timer_check", "mitigations=off", "cryptomgr.notests", "lsm=capability", "audit=0",
-    "8250.nr_uarts=1", "random.trust_cpu=off", "init_on_alloc=0", f"initcall_blacklist={','.join(SKIPPED)}",
+    "8250.nr_uarts=1", "random.trust_cpu=off", "init_on_alloc=0",
+    f"initcall_blacklist={','.join(SKIPPED)}",
 )  # fmt: skip
 
 
@@ -65,7 +65,7 @@ def system_qemu() -> Qemu | None:
     path = shutil.which(PROGRAM)
     if path is None:
         return None
-    return _probed((path,), f"{path} {os.stat(path).st_mtime_ns}")
+    return _probed((path,), f"{path} {Path(path).stat().st_mtime_ns}")
 
 
 def cached_qemu(store: Store) -> Qemu | None:

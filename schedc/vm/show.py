@@ -83,7 +83,8 @@ def diagnostics_of(verdict: Verdict, source: Source | None = None) -> tuple[Diag
             return (_refused(verdict, source),)
         case Outcome.ejected if verdict.stall:
             s = verdict.stall
-            message = f"task {s.task}[{s.pid}] did not run for {s.seconds:g} s: the kernel ejected the scheduler"
+            who = f"task {s.task}[{s.pid}] did not run for {s.seconds:g} s"
+            message = f"{who}: the kernel ejected the scheduler"
             return (error(STALLED, message, None, notes=notes),)
         case Outcome.ejected | Outcome.left:
             return (error(EJECTED, _ejected_message(verdict), None, notes=notes),)
@@ -147,5 +148,5 @@ def _ejected_message(verdict: Verdict) -> str:
 
 def _notes(verdict: Verdict) -> tuple[str, ...]:
     said = [f"kernel: {m}" for m in verdict.kernel_messages[-4:]]
-    said += [m for m in verdict.libbpf_messages[-4:]]
+    said += verdict.libbpf_messages[-4:]
     return (f"on kernel {verdict.kernel}", *said)

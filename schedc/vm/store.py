@@ -41,7 +41,7 @@ class Store:
     def default(cls) -> Store:
         base = os.environ.get("XDG_CACHE_HOME") or ""
         # The XDG specification says that a relative path is to be ignored.
-        home = Path(base) if os.path.isabs(base) else Path.home() / ".cache"
+        home = Path(base) if Path(base).is_absolute() else Path.home() / ".cache"
         return cls(home / "schedc" / "vm")
 
     def directory(self, *parts: str) -> Path:
@@ -88,7 +88,7 @@ class Store:
             parent = self.directory(kind)
             with disk_errors(self.root), scratch(parent) as work:
                 build(work)
-                os.rename(work, final)
+                work.rename(final)
         return final
 
 

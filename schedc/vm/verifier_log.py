@@ -3,10 +3,10 @@
 Input: the log of one refused program. Output: a `VerifierFailure`.
 Invariant: pure, and total: any text gives a failure, at worst with nothing but its last lines.
 
-A log goes instruction by instruction along the path that fails. `; text @ file:line` says which line
-of source the next instructions come from (from the object's BTF, which follows `#line`); the reason
-stands right before `processed N insns`. Kernels from 7.3 on add a chapter `Verification failed: …` in
-prose between the two.
+A log goes instruction by instruction along the path that fails. `; text @ file:line` says which
+line of source the next instructions come from (from the object's BTF, which follows `#line`); the
+reason stands right before `processed N insns`. Kernels from 7.3 on add a chapter in prose,
+`Verification failed: …`, between the two.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ from schedc.vm.linemap import LineMap
 TAIL = 14
 
 _PLACE = re.compile(r"^; (?P<text>.*) @ (?P<file>[^@\s]+):(?P<line>\d+)\s*$")
-_INSTRUCTION = re.compile(r"^\s*(?P<number>\d+): \([0-9a-f]{2}\) (?P<text>.*?)(?:\s{2,};.*|\s+; .*)?$")
+_INSTRUCTION = re.compile(
+    r"^\s*(?P<number>\d+): \([0-9a-f]{2}\) (?P<text>.*?)(?:\s{2,};.*|\s+; .*)?$"
+)
 _NOISE = re.compile(
     r"^(;|from \d+ to|\d+: R\d|\d+: frame|R\d+(_w)?=|func#|processed \d+ insns|verification time"
     r"|stack depth|max_states|mark_precise|-- BEGIN|-- END|Live regs|arg#\d+ reference|\s*$"
@@ -30,14 +32,16 @@ _PROCESSED = re.compile(r"processed (\d+) insns")
 
 # The verifier's words -> ours. Only what a policy's author can act on, or should report.
 _MEANING = (
-    (r"too large|too many instructions|Processed \d+ insn", "the policy needs more steps than the "
-     "kernel's verifier looks at (1,000,000): it has too many cases"),
-    (r"jump sequence of \d+|too complex", "the policy has too many cases for the kernel's verifier"),
-    (r"infinite loop|back-edge|loop is not bounded", "a loop that the verifier can't see the end of"),
-    (r"mem access '.*_or_null'|possibly NULL pointer|null pointer",
-     "something that may be missing is used without asking"),
     (r"combined stack size|stack depth|stack limit", "too many values are alive at once (the stack "
      "has 512 bytes)"),
+    (r"too large|too many instructions|Processed \d+ insn", "the policy needs more steps than the "
+     "kernel's verifier looks at (1,000,000): it has too many cases"),
+    (r"jump sequence of \d+|too complex",
+     "the policy has too many cases for the kernel's verifier"),
+    (r"infinite loop|back-edge|loop is not bounded",
+     "a loop that the verifier can't see the end of"),
+    (r"mem access '.*_or_null'|possibly NULL pointer|null pointer",
+     "something that may be missing is used without asking"),
     (r"calling kernel function .* is not allowed|kfunc .* not allowed|program must be sleepable",
      "a kernel function is called where the kernel forbids it"),
     (r"unbounded memory access|outside of the allowed|invalid access to map value|min value is neg"
@@ -54,10 +58,11 @@ _MEANING = (
 class VerifierFailure:
     """Why a program was refused.
 
-    callback: the program's name. file, line, text: the line of source of the failing instruction as
-    the object's line information says (a policy's, thanks to #line, or a header's). policy_line: the
-    last line of the policy itself on the way there. reason: in the verifier's words; meaning: in
-    ours, if we know. insns: how many instructions were looked at. tail: the log's last lines.
+    callback: the program's name. file, line, text: the line of source of the failing instruction
+    as the object's line information says (a policy's, thanks to #line, or a header's).
+    policy_line: the last line of the policy itself on the way there. reason: in the verifier's
+    words; meaning: in ours, if we know. insns: how many instructions were looked at. tail: the
+    log's last lines.
     explanation: the kernel's own, in prose, from 7.3 on.
     """
 
