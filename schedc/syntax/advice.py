@@ -13,7 +13,18 @@ from schedc.diagnostics.model import Diagnostic, error
 from schedc.source import Span
 from schedc.syntax import words
 from schedc.syntax.lex import (
-    END, INT, MODULE, NAME_SHAPE, OPERATOR, PERCENT, REF, SCOPES, STRING, TIME, VERSION, WORD,
+    END,
+    INT,
+    MODULE,
+    NAME_SHAPE,
+    OPERATOR,
+    PERCENT,
+    REF,
+    SCOPES,
+    STRING,
+    TIME,
+    VERSION,
+    WORD,
 )  # fmt: skip
 from schedc.syntax.place import Place
 

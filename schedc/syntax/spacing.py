@@ -109,11 +109,7 @@ def _gaps(tokens: list[Token]) -> list[str]:
     for at in range(1, len(tokens)):
         before, token = tokens[at - 1], tokens[at]
         gap = " "
-        if token.text in _TIGHT_BEFORE or before.text in _TIGHT_AFTER:
-            gap = ""
-        elif token.text == "(" and before.text in FUNCTIONS:
-            gap = ""
-        elif token.text == ":" and not in_state:
+        if token.text in _TIGHT_BEFORE or before.text in _TIGHT_AFTER or token.text == "(" and before.text in FUNCTIONS or token.text == ":" and not in_state:
             gap = ""
         elif before.text == "-" and not _is_operand(tokens, at - 2):
             # The sign of a number, not a difference.
