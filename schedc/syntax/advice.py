@@ -68,6 +68,8 @@ _CLAUSES = {
     "per": "`queue`", "drift": "`queue`", "within": "`queue … by vtime`",
 }
 
+_HEADER = "`policy NAME 1.0.0`, and say in a string what it is for"
+
 _QUANTITY = {TIME, INT, PERCENT, REF}
 
 
@@ -87,11 +89,15 @@ def _header(place: Place) -> Diagnostic | None:
     if place.machine.base != 0 or place.verb:
         return None
     token = place.token
-    end = min(token.end, token.start + 1) if token.kind != WORD else token.end
-    what = "the source is empty" if token.kind == END else "the policy does not begin with its header"
-    return error("E0117", what, Span(token.start, end),
-                 label="" if token.kind == END else "a policy begins with `policy`",
-                 help="begin with `policy NAME 1.0.0`, and say in a string what it is for")
+    if token.kind == END:
+        return error("E0117", "the source is empty", token.span, help=f"begin with {_HEADER}")
+    end = token.end if token.kind == WORD else token.start + 1
+    if any(later.fresh and later.text == "policy" for later in place.tokens[place.at :]):
+        return error("E0117", "text before the header of the policy", Span(token.start, end),
+                     label="a policy begins with `policy`",
+                     help="delete it, or put `#` before each of these lines")
+    return error("E0117", "the policy has no header", Span(token.start, end),
+                 label="a policy begins with `policy`", help=f"begin with {_HEADER}")
 
 
 def _second_header(place: Place) -> Diagnostic | None:

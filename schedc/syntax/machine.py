@@ -107,6 +107,8 @@ class Machine:
         for at in range(len(self.stack) - 1, 0, -1):
             if self.stack[at].symbol == "{":
                 return at
+            if self.stack[at].symbol == "}":
+                return None  # closed; the next token will make a whole statement of it
         return None
 
     @property

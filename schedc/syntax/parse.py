@@ -24,7 +24,7 @@ def parse(source: Source) -> tuple[PolicyTree, tuple[Diagnostic, ...]]:
     reader = Reader(source, machine, lexed.tokens)
     reader.run()
     header, items = machine.result
-    problems = lexed.problems + reader.problems + machine.builder.problems
+    problems = _without_noise(lexed.problems, reader) + reader.problems + machine.builder.problems
     tree = PolicyTree(
         header=None if reader.header_missing else header,
         items=items,
@@ -32,3 +32,23 @@ def parse(source: Source) -> tuple[PolicyTree, tuple[Diagnostic, ...]]:
         broken=tuple(reader.broken),
     )
     return tree, tuple(sorted(problems, key=sort_key)[:MAX_PROBLEMS])
+
+
+def _without_noise(problems: list[Diagnostic], reader: Reader) -> list[Diagnostic]:
+    """What the characters say, without those of text that is no policy and has its diagnostic."""
+    kept: list[Diagnostic] = []
+    said: set[Span] = set()
+    for span in reader.skipped:
+        if any(_within(found, span) for found in reader.problems):
+            said.add(span)
+    for found in problems:
+        around = next((span for span in reader.skipped if _within(found, span)), None)
+        if around is None or around not in said:
+            kept.append(found)
+        if around is not None:
+            said.add(around)
+    return kept
+
+
+def _within(found: Diagnostic, span: Span) -> bool:
+    return found.span is not None and span.start <= found.span.start < max(span.end, span.start + 1)

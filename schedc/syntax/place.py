@@ -22,6 +22,8 @@ class Place:
     machine: Machine
     tokens: list[Token]
     at: int
+    ends_block: bool = True
+    """Whether an item may begin here, as far as the indentation says."""
 
     @property
     def token(self) -> Token:
@@ -112,7 +114,3 @@ class Place:
             ):
                 names[left.text].add(right.text)
         return names
-
-    @property
-    def is_count(self) -> bool:
-        return self.token.kind == INT

@@ -16,9 +16,10 @@ from schedc.source import Source, Span
 from schedc.syntax import advice, repair
 from schedc.syntax.lex import END, JUNK, OPERATOR, REF, VERSION, WORD, Token
 from schedc.syntax.machine import MAX_STACK, Machine
+from schedc.syntax.mend import Repair
 from schedc.syntax.place import Place
 from schedc.syntax.tree import Broken
-from schedc.syntax.words import BLOCK_OF, ITEM_VERBS
+from schedc.syntax.words import BLOCK_OF, BLOCK_VERBS, ITEM_VERBS
 
 MAX_PROBLEMS = 20
 """Diagnostics of one run; what follows is probably the same mistake again."""
@@ -35,6 +36,8 @@ class Reader:
         self.tokens = tokens
         self.problems: list[Diagnostic] = []
         self.broken: list[Broken] = []
+        self.skipped: list[Span] = []
+        """Text that is no policy: one diagnostic stands for all of it."""
         self.header_missing = False
         self._opened_here = False
         self._guessed = -1
@@ -76,7 +79,7 @@ class Reader:
 
     def _get_over(self, at: int) -> int:
         """Get over the token at `at`, which doesn't fit."""
-        at = self._verb_in_value(at)
+        at = self._verb_taken(at)
         token = self.tokens[at]
         if self.quiet:
             # Enough for one run: whatever the rest says, it was not read.
@@ -85,7 +88,7 @@ class Reader:
             return at
         if token.kind == JUNK:
             return self._skip(at, None)
-        place = Place(self.source, self.machine, self.tokens, at)
+        place = Place(self.source, self.machine, self.tokens, at, self._ends_block(token))
         found = repair.find(place)
         # A guess may have led here: then what is wrong was said already.
         said = self._guessed == place.start and not (token.fresh and place.complete)
@@ -95,22 +98,26 @@ class Reader:
             return self._apply(found, said)
         return self._skip(at, None if said else advice.describe(place))
 
-    def _verb_in_value(self, at: int) -> int:
-        """`class` and `cpus` are verbs, and can begin a value too.
+    def _verb_taken(self, at: int) -> int:
+        """Where the statement begins whose verb was taken for something else.
 
-        Where one begins a line, was taken for a value, and what follows doesn't fit, it was the
-        verb of the next statement: the line before it ended too soon.
+        Behind `take` or `to` any word is a name, and `class` and `cpus` can begin a value. Where such
+        a word begins a line and what follows doesn't fit, it is the verb of the next statement: the
+        line before it ended too soon.
         """
         before = self.tokens[at - 1] if at else None
         stack = self.machine.stack
-        if before is None or not before.fresh or before.text not in ("class", "cpus"):
+        if before is None or not before.fresh or stack[-1].value is not before:
             return at
-        if stack[-1].value is not before or self.machine.base + 2 >= len(stack):
+        verb = before.text in _VERBS and before.terminal == "NAME"
+        if not verb and before.text not in ("class", "cpus"):
+            return at
+        if self.machine.base + 2 >= len(stack):
             return at
         stack.pop()
         return at - 1
 
-    def _apply(self, found: repair.Repair, said: bool) -> int:
+    def _apply(self, found: Repair, said: bool) -> int:
         texts = [token.text for token in found.tokens]
         if not said and not (texts == ["}"] and self._opened_here):
             self._complain(found.found)
@@ -136,17 +143,19 @@ class Reader:
         """Drop the statement around `at`; the index of the token that begins the next one."""
         if found is not None:
             self._complain(found)
-        machine = self.machine
+        machine, token = self.machine, self.tokens[at]
         start = self._first_token(at)
         # What is whole stays: the statement before a line that begins with no verb, and the
         # statement before superfluous words.
-        if machine.settle():
-            start = at if self.tokens[at].fresh else start
+        in_value = not token.fresh and machine.fits("or")
+        if not in_value and machine.settle():
+            start = at if token.fresh else start
         else:
             machine.drop()
         if len(machine.stack) == 1:
             later = self._later_header(at)
             if later is not None:
+                self.skipped.append(Span(token.start, self.tokens[later - 1].end))
                 return later
             self._pretend_header()
             if start == at and machine.fits(self.tokens[at]):
@@ -154,7 +163,8 @@ class Reader:
         # Behind a line without a verb comes more of its kind; a broken statement ends with what
         # is indented below it.
         column = self._column(self.tokens[start]) if start < at else 0
-        after = self._next(at, column)
+        misplaced = start == at and token.text in _ITEM_BEGINNINGS and not self._ends_block(token)
+        after = self._next(at + misplaced, column)
         self._open = sum(entry.symbol in _OPENING for entry in machine.stack)
         if after == at and self.tokens[at].kind == END and machine.open_brace is not None:
             self._close()
@@ -204,14 +214,25 @@ class Reader:
                     return at
                 depth = max(0, depth - 1)
             elif token.fresh and token.kind in (WORD, REF):
-                verb = token.text in _ITEM_BEGINNINGS
+                verb = token.text in _ITEM_BEGINNINGS and self._ends_block(token)
                 if verb or (depth == 0 and (machine.fits(token) or self._column(token) <= column)):
                     return at
             at += 1
         return at
 
+    def _ends_block(self, token: Token) -> bool:
+        """Whether a verb can begin an item here: in a block only if it is not indented with it."""
+        brace = self.machine.open_brace
+        if brace is None:
+            return True
+        above = [entry for entry in self.machine.stack[:brace] if entry.symbol in BLOCK_VERBS]
+        return not above or self._column(token) <= self._column_of(above[-1].start)
+
     def _column(self, token: Token) -> int:
-        return token.start - self.source.text.rfind("\n", 0, token.start)
+        return self._column_of(token.start)
+
+    def _column_of(self, offset: int) -> int:
+        return offset - self.source.text.rfind("\n", 0, offset)
 
     def _note(self, start: int, end: int) -> None:
         """Remember what the dropped statement spoke of."""
@@ -221,6 +242,8 @@ class Reader:
         verb = tokens[0].text if tokens[0].text in _VERBS else "*"
         name = next((token.text for token in tokens[1:3] if token.kind in (WORD, REF)), "")
         span = Span(tokens[0].start, tokens[-1].end)
+        if verb == "*":
+            self.skipped.append(span)
         self.broken.append(Broken(verb, name, span))
 
 

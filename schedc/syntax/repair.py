@@ -22,7 +22,8 @@ from schedc.syntax.repair_words import (
     near_keyword,
     scope_missing,
     spelling,
-    unknown_word,
+    unknown_fact,
+    unknown_function,
 )
 
 
@@ -54,7 +55,8 @@ def missing_close(place: Place) -> Repair | None:
     token = place.token
     if not place.block or not place.complete:
         return None
-    if token.kind != END and not (token.fresh and token.text in words.ITEM_VERBS):
+    item = token.fresh and token.text in words.ITEM_VERBS and place.ends_block
+    if token.kind != END and not item:
         return None
     brace = place.machine.stack[place.machine.open_brace or 0]
     found = error(
@@ -129,9 +131,22 @@ def pattern_sign(place: Place) -> Repair | None:
     return None
 
 
+_UNITS = ("ns", "us", "ms", "s")
+
+
 def unit(place: Place) -> Repair | None:
     """`10 ms`, `30 percent`, `at most 3 tasks`, and a share without its `%`."""
     token, before = place.token, place.previous
+    sign = {"percent": "%"}.get(place.following.text, place.following.text)
+    if token.kind == INT and not place.following.fresh and (
+        (sign in _UNITS and TIME in place.expected) or (sign == "%" and PERCENT in place.expected)
+    ):
+        span = Span(token.start, place.following.end)
+        meant = token.text + sign
+        found = error("E0108", f"`{meant}` is one word", span, help=f"write `{meant}`",
+                      fix=swap(span, meant))
+        new = Token(PERCENT if sign == "%" else TIME, meant, span.start, span.end, token.fresh)
+        return Repair(place.at, place.at + 2, (new,), found)
     if token.kind == INT and PERCENT in place.expected and not {INT, TIME} & place.expected:
         found = error("E0108", "a share without `%`", token.span, help=f"write `{token.text}%`",
                       fix=swap(token.span, token.text + "%"))
@@ -139,7 +154,7 @@ def unit(place: Place) -> Repair | None:
     if token.kind != WORD or before is None or before.kind != INT or token.fresh:
         return None
     gap = Span(before.end, token.end)
-    if token.text in ("ns", "us", "ms", "s", "percent"):
+    if token.text in (*_UNITS, "percent"):
         sign = "%" if token.text == "percent" else token.text
         meant = before.text + sign
         kind = PERCENT if sign == "%" else TIME
@@ -251,8 +266,8 @@ def wrong(place: Place) -> Repair | None:
 
 _SURE: tuple[Callable[[Place], Repair | None], ...] = (
     missing_close, missing_open, hyphen, spelling, loose_scope, scope_missing, equals, pattern_sign,
-    unit, bare_list,
+    unit, bare_list, unknown_fact,
 )  # fmt: skip
 _GUESSES: tuple[Callable[[Place], Repair | None], ...] = (
-    unknown_word, near_keyword, extra, unmatched, missing, wrong,
+    unknown_function, near_keyword, extra, unmatched, missing, wrong,
 )  # fmt: skip

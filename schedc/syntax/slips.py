@@ -298,6 +298,7 @@ _CHARACTER_HELP = {
     "%": "a share is written without a space: `30%`; there is no remainder",
     "[": "there are no lists in brackets; names are set apart by commas, strings by `|`",
     "]": "there are no lists in brackets; names are set apart by commas, strings by `|`",
+    "`": "delete it: a source is the policy alone, without a fence of Markdown",
     "@": "`@` stands only in `extends stdlib/fair@1`",
     "&": "write `and`",
     "^": "there are no operations on bits",
