@@ -12,18 +12,22 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from schedc.vm.children import bound
 from schedc.vm.errors import DISK, FETCH_FAILED, NO_APT, VmError
 from schedc.vm.store import Progress, Store, silent
 
 SUITES = ("trixie", "trixie-backports")
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 MIRROR_VARIABLE = "SCHEDC_DEBIAN_MIRROR"
+HELPER = "/usr/lib/apt/apt-helper"
 LISTS_FRESH_S = 24 * 3600.0
 
 # Read by apt after the system's own configuration, so the proxy stays and the hooks go.
@@ -66,12 +70,13 @@ class Package:
     uri: str
     file: str
     size: int
+    digest: str = ""
 
 
 def parse_uris(text: str) -> tuple[Package, ...]:
     """The packages in the output of `apt-get --print-uris`; other lines are passed over."""
-    found = re.findall(r"^'([^']+)' (\S+\.deb) (\d+)(?: \S*)?\s*$", text, re.MULTILINE)
-    return tuple(Package(uri, file, int(size)) for uri, file, size in found)
+    found = re.findall(r"^'([^']+)' (\S+\.deb) (\d+)(?: (\S*))?\s*$", text, re.MULTILINE)
+    return tuple(Package(uri, file, int(size), digest) for uri, file, size, digest in found)
 
 
 def parse_mirror(text: str) -> str | None:
@@ -176,14 +181,21 @@ class Apt:
         return [archives / p.file for p in wanted]
 
     def _fetch_alone(self, name: str, progress: Progress, label: str) -> Path:
-        """One package without what it depends on, in apt's archive (so resumable) all the same."""
-        archives = self.root / "archives"
-        wanted = parse_uris(self._run("apt-get", "download", "--print-uris", name))
-        if not wanted:
+        """One package without what it depends on.
+
+        With apt's helper, since that one resumes; `apt-get download` starts anew. Given the digest
+        (of the signed lists), it checks the file as apt does, and takes one that is there already.
+        """
+        (wanted,) = parse_uris(self._run("apt-get", "download", "--print-uris", name)) or (None,)
+        if wanted is None or not wanted.digest:
             raise VmError(FETCH_FAILED, f"the mirror has no package {name}")
-        # `apt-get download` puts the file into the working directory, under its plain name.
-        self._run("apt-get", "download", name, progress=progress, what=label, cwd=archives)
-        return archives / wanted[0].file
+        target = self.root / "archives" / wanted.file
+        what = f"{label} ({wanted.size / 1e6:.0f} MB)"
+        self._run(
+            HELPER, "download-file", wanted.uri, str(target), wanted.digest,
+            progress=progress, what=what,
+        )  # fmt: skip
+        return target
 
     def _install(self, packages: Sequence[str]) -> list[str]:
         return ["install", "-y", "-q", "--no-install-recommends", *packages]
@@ -235,10 +247,13 @@ class Apt:
             raise _no_apt()
         read, write = os.pipe()
         config = str(self.root / "apt.conf")
-        command = [program, "-c", config, "-o", f"APT::Status-Fd={write}", *args]
+        # An apt that outlived us would go on writing where the next one writes.
+        wrapper, prepare = bound()
+        command = [*wrapper, program, "-c", config, "-o", f"APT::Status-Fd={write}", *args]
         with subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            pass_fds=(write,), cwd=cwd, env={**os.environ, "LC_ALL": "C"},
+            pass_fds=(write,), cwd=cwd, env={**os.environ, "LC_ALL": "C"}, preexec_fn=prepare,
+            start_new_session=True,
         ) as process:
             os.close(write)
             try:
@@ -248,7 +263,7 @@ class Apt:
                 assert process.stdout is not None
                 output = process.stdout.read().decode(errors="replace")
             except BaseException:
-                process.kill()
+                _interrupt(process)
                 raise
         if process.returncode != 0:
             raise _failure(output, f"apt could not {args[0]} {what or ''}".rstrip())
@@ -274,6 +289,17 @@ def find_mirror() -> str:
             help=f"set {MIRROR_VARIABLE} to one, or give a kernel with --kernel PATH",
         )
     return mirror
+
+
+def _interrupt(process: subprocess.Popen[bytes]) -> None:
+    """End apt and its transports. They get the time to note how far a file is: without that note
+    the next one can't resume it."""
+    for number in (signal.SIGINT, signal.SIGKILL):
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=5)
+            return
 
 
 def _fractions(lines: Iterator[str]) -> Iterator[float]:

@@ -7,11 +7,9 @@ Invariant: QEMU never outlives us. It dies with this process (parent-death signa
 
 from __future__ import annotations
 
-import ctypes
 import os
 import re
 import shutil
-import signal
 import socket
 import subprocess
 import tempfile
@@ -19,12 +17,12 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from schedc.vm.children import bound
 from schedc.vm.errors import BOOT_FAILED, GUEST_DIED, VmError, disk_errors
 from schedc.vm.qmp import Monitor
 from schedc.vm.store import Store
 
 CONSOLE_TAIL = 12
-PR_SET_PDEATHSIG = 1
 
 
 class Process:
@@ -147,18 +145,7 @@ class Process:
 
 
 def _start(arguments: Sequence[str], fds: tuple[int, ...]) -> subprocess.Popen[bytes]:
-    """Start a program that is killed when the thread that started it is gone.
-
-    `setpriv` sets that up between fork and exec without running Python there; without it a tiny
-    function does, which is safe as it only makes one system call.
-    """
-    wrapper: list[str] = []
-    prepare = None
-    if setpriv := shutil.which("setpriv"):
-        wrapper = [setpriv, "--pdeathsig", "KILL", "--"]
-    else:
-        libc = ctypes.CDLL(None)
-        prepare = lambda: libc.prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL))  # noqa: E731
+    wrapper, prepare = bound()
     return subprocess.Popen(
         [*wrapper, *arguments],
         stdin=subprocess.DEVNULL,

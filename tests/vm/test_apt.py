@@ -27,9 +27,9 @@ The following NEW packages will be installed:
 def test_uris_are_read_and_prose_is_passed_over() -> None:
     assert parse_uris(URIS) == (
         Package("http://m.example/b/busybox-static_1.37_amd64.deb",
-                "busybox-static_1%3a1.37_amd64.deb", 1000),
+                "busybox-static_1%3a1.37_amd64.deb", 1000, "SHA256:ab"),
         Package("http://mirror.example/pool/l/libbpf1_1.5.0-2_amd64.deb",
-                "libbpf1_1.5.0-2_amd64.deb", 2000),
+                "libbpf1_1.5.0-2_amd64.deb", 2000, "SHA256:cd"),
         Package("http://mirror.example/pool/n/nohash_1_all.deb", "nohash_1_all.deb", 3),
     )  # fmt: skip
     assert parse_uris("") == ()
