@@ -1,19 +1,19 @@
 """Generated against hand-written: what each callback costs.
 
 Input: the policies fifo, fair and bands of the library, and the C of this folder. Output: a table
-or JSON: verified instructions of each callback, and instructions per call. Method: boots under the
-instruction clock for each seed; in each, every arm runs the same workloads (message passing, then
-wake-ups beside hogs) with the kernel's BPF run statistics on. The figure of a callback is
+or JSON: verified instructions of each callback, and instructions per call. Method: one boot under
+the instruction clock for each seed; in it, every arm runs the same workloads (message passing,
+then wake-ups beside hogs) with the kernel's BPF run statistics on. The figure of a callback is
 time / calls / 2 ns, less what the kernel's timing itself takes (measured with a callback that
 does nothing); of several seeds, the median.
 
 On the instruction clock cpus take turns, and a turn that ends within a callback puts the other
-cpu's time into its figure. So costs are taken on one cpu, where the same object gives the same
-figure to a per cent; only `select_cpu`, which the kernel does not call there, is taken on two (the
-same object twice: within 2%).
+cpu's time into its figure (the same object twice differed by 26%). So the machine has two cpus,
+of which one is taken offline: tasks may still use both, which is what makes the kernel call
+`select_cpu` and the schedulers go their usual ways, and the same object gives the same figures.
 
-An arm's callbacks are added up with the hand-written arm's call counts on two cpus, so that a
-scheduler that happens to be called more often in one run is not charged for it.
+An arm's callbacks are added up with the hand-written arm's call counts, so that a scheduler that
+happens to be called more often in one run is not charged for it.
 """
 
 from __future__ import annotations
@@ -42,7 +42,9 @@ from schedc.vm.verdict import Verdict, parse_report
 
 HERE = Path(__file__).resolve().parent
 POLICIES = ("fifo", "fair", "bands")
-KINDS = ("by hand", "generated", "with counters")
+KINDS = ("by hand", "generated", "off at load", "counting")
+"""Generated without counters; with them, switched off when it is loaded; with them."""
+
 NS_PER_INSTRUCTION = 2
 """Of `-icount shift=1`."""
 
@@ -97,13 +99,14 @@ def by_hand(name: str, compiler: Compiler) -> bytes:
         return out.read_bytes()
 
 
-def generated(name: str, compiler: Compiler) -> bytes:
+def generated(name: str, compiler: Compiler, counters: bool) -> bytes:
     """The object of a policy of the library."""
     source, _ = Source.from_bytes(f"{name}.sched", Path(find_policy(name)).read_bytes())
     analysis = analyze(source)
     if analysis.policy is None:
         raise SystemExit(f"{name}: {analysis.diagnostics}")
-    done = compile_c(generate(analysis.policy, source), compiler, source=source)
+    text = generate(analysis.policy, source, counters=counters)
+    done = compile_c(text, compiler, source=source)
     if done.object is None:
         raise SystemExit(f"{name}: {done.log}")
     return done.object
@@ -113,11 +116,12 @@ def arms(compiler: Compiler) -> list[Arm]:
     """All schedulers, and the empty callback that tells what timing costs."""
     made = [Arm("empty", KINDS[0], by_hand("empty", compiler), "")]
     for name in POLICIES:
-        object_ = generated(name, compiler)
+        counting = generated(name, compiler, True)
         made += [
             Arm(name, KINDS[0], by_hand(name, compiler), ""),
-            Arm(name, KINDS[1], object_, "set counters 0\n"),
-            Arm(name, KINDS[2], object_, "set counters 1\n"),
+            Arm(name, KINDS[1], generated(name, compiler, False), ""),
+            Arm(name, KINDS[2], counting, "set counters 0\n"),
+            Arm(name, KINDS[3], counting, "set counters 1\n"),
         ]
     return made
 
@@ -126,11 +130,11 @@ Verdicts = dict[str, Verdict]
 """By the name of the arm."""
 
 
-def run_all(schedulers: list[Arm], kernel: str, seed: int, cpus: int) -> Verdicts:
+def run_all(schedulers: list[Arm], kernel: str, seed: int) -> Verdicts:
     """Every arm once, in one boot."""
     found = Kernels(Store.default()).resolve(kernel)
     files: dict[str, bytes] = {"work.sh": "\n".join(WORKLOADS).format(seed=seed).encode()}
-    script = []
+    script = ["echo 0 > /sys/devices/system/cpu/cpu1/online"]
     for number, arm in enumerate(schedulers):
         files[f"{number}.o"] = arm.object
         files[f"{number}.settings"] = arm.settings.encode()
@@ -138,7 +142,7 @@ def run_all(schedulers: list[Arm], kernel: str, seed: int, cpus: int) -> Verdict
             f"schedc-load --object {number}.o --settings {number}.settings --bpf-stats "
             f"--report out/{number}.json -- sh work.sh"
         )
-    shape = Shape(found, cpus, 512, "icount", "tools")
+    shape = Shape(found, 2, 512, "icount", "tools")
     with Machine.boot(shape) as machine:
         result = machine.run(Job(files, "\n".join(script)), 60.0 * len(schedulers))
     verdicts = {}
@@ -184,18 +188,16 @@ class Row:
     per_call: Mapping[str, float]
 
 
-def rows(measured: list[tuple[Verdicts, Verdicts]]) -> list[Row]:
-    """Medians over the seeds, callback by callback; each seed ran on one cpu and on two."""
+def rows(measured: list[Verdicts]) -> list[Row]:
+    """Medians over the seeds, callback by callback."""
     found = []
     for policy in POLICIES:
         for callback in PATHS:
             by_kind: dict[str, list[Cost]] = {kind: [] for kind in KINDS}
-            for one, two in measured:
+            for verdicts in measured:
                 for kind in KINDS:
-                    single = costs(one, policy, kind).get(callback, Cost(0, 0, 0.0))
-                    double = costs(two, policy, kind).get(callback, Cost(0, 0, 0.0))
-                    spent = double if callback == "select_cpu" else single
-                    by_kind[kind].append(Cost(double.insns, double.calls, spent.per_call))
+                    cost = costs(verdicts, policy, kind).get(callback, Cost(0, 0, 0.0))
+                    by_kind[kind].append(cost)
             if any(one.calls for kind in KINDS for one in by_kind[kind]):
                 found.append(Row(
                     policy, callback,
@@ -225,17 +227,20 @@ def totals(policy: str, table: list[Row]) -> tuple[dict[str, int], dict[str, flo
 
 
 def show(table: list[Row]) -> str:
-    """The table as text."""
-    head = f"{'policy':7}{'callback':12}{'verified':>24}{'instructions per call':>30}{'ratio':>16}"
-    lines = [head, f"{'':19}" + "".join(f"{kind:>13}" for kind in (*KINDS, *KINDS))]
+    """The table as text: three blocks of one column a kind."""
+    columns = "".join(f"{kind:>13}" for kind in KINDS)
+    lines = [
+        f"{'':19}{'verified instructions':52}  {'instructions per call':52}  against by hand",
+        f"{'':19}{columns}  {columns}  " + "".join(f"{kind:>13}" for kind in KINDS[1:]),
+    ]
 
     def line(policy: str, name: str, insns: Mapping[str, float],
              spent: Mapping[str, float]) -> str:
         base = spent[KINDS[0]]
-        ratios = [f"{spent[kind] / base:.2f}" if base else "-" for kind in KINDS[1:]]
+        ratios = (f"{spent[kind] / base:13.2f}" if base else f"{'-':>13}" for kind in KINDS[1:])
         return (
-            f"{policy:7}{name:12}" + "".join(f"{insns[kind]:13.0f}" for kind in KINDS)
-            + "".join(f"{spent[kind]:13.0f}" for kind in KINDS) + "   " + " ".join(ratios)
+            f"{policy:7}{name:12}" + "".join(f"{insns[kind]:13.0f}" for kind in KINDS) + "  "
+            + "".join(f"{spent[kind]:13.0f}" for kind in KINDS) + "  " + "".join(ratios)
         )
 
     for policy in POLICIES:
@@ -251,7 +256,7 @@ def show(table: list[Row]) -> str:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else "")
     parser.add_argument("--kernel", default="6.18")
-    parser.add_argument("--runs", type=int, default=3, help="seeds, each two boots")
+    parser.add_argument("--runs", type=int, default=3, help="seeds, each a boot")
     parser.add_argument("--cc", default=None)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
@@ -262,10 +267,9 @@ def main() -> int:
     measured = []
     for seed in range(1, options.runs + 1):
         print(f"boot {seed} of {options.runs}: {len(schedulers)} schedulers", file=sys.stderr)
-        one, two = (run_all(schedulers, options.kernel, seed, cpus) for cpus in (1, 2))
-        measured.append((one, two))
+        measured.append(run_all(schedulers, options.kernel, seed))
     table = rows(measured)
-    overhead = median(timing_overhead(one[f"empty {KINDS[0]}"]) for one, _ in measured)
+    overhead = median(timing_overhead(one[f"empty {KINDS[0]}"]) for one in measured)
     if options.json:
         value = {
             "compiler": compiler.describe(), "timing": overhead, "goal": GOAL,
