@@ -74,7 +74,7 @@ if [ ! -e "$wheels/complete" ]; then
     part=$wheels.part.$$
     trap 'rm -rf "$part"' EXIT INT TERM
     mkdir -p "$part"
-    $pip download -qq -d "$part" "$what" hatchling editables ||
+    PIP_RETRIES=${PIP_RETRIES:-2} $pip download -qq -d "$part" "$what" hatchling editables ||
         die "the Python packages could not be fetched" "check the network, then run this again"
     rm -f "$part"/schedc-* "$part"/schedc.*
     touch "$part/complete"

@@ -100,7 +100,7 @@ def _make(
     if "tree" in kinds:
         from schedc.syntax.print import print_tree
 
-        made["tree"] = print_tree(analysis.tree).encode()
+        made["tree"] = print_tree(analysis.tree, source).encode()
     if "ir" in kinds:
         from schedc.ir.print import print_policy
 
