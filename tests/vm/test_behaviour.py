@@ -39,6 +39,13 @@ def test_a_budget_is_a_share_of_time(two_cpus: Machine) -> None:
     assert abs(seen.share("alpha", "beta") - 0.20) < NOISE
 
 
+def test_a_budget_holds_against_a_single_task_below(two_cpus: Machine) -> None:
+    """The task that runs now is in no queue when its successor is looked for; it wants the cpu all the same."""
+    seen = trial(two_cpus, compiled(text_of("budget")), "hog alpha 2\nhog beta 2\nsleep 3")
+    assert seen.verdict.good, seen.verdict
+    assert abs(seen.share("alpha", "beta") - 0.20) < NOISE
+
+
 def test_what_nobody_else_wants_is_free(two_cpus: Machine) -> None:
     script = "start=$(cut -d. -f1 /proc/uptime)\nhog alpha 3\nsleep 2"
     seen = trial(two_cpus, compiled(text_of("budget")), script)
@@ -258,6 +265,17 @@ def test_time_goes_by_weight(two_cpus: Machine) -> None:
     # Turns, which are of one length: a host that steals time makes stints longer than they are charged.
     light, heavy = seen.classes["alpha"].run, seen.classes["beta"].run
     assert abs(heavy / (light + heavy) - 195 / 246) < NOISE + 0.03
+
+
+def test_two_tasks_alone_on_a_cpu_share_by_weight(two_cpus: Machine) -> None:
+    """They would alternate, if the one that runs were left out when the next is chosen."""
+    script = (
+        "hog alpha 1 taskset 1\nlight=$pids pids=\nhog beta 1 taskset 1\n"
+        'renice -n 3 -p $light > /dev/null; renice -n -3 -p $pids > /dev/null; pids="$pids $light"\nsleep 3'
+    )
+    seen = trial(two_cpus, compiled(text_of("weights")), script)
+    assert seen.verdict.good, seen.verdict
+    assert abs(seen.share("beta", "alpha") - 195 / 246) < NOISE + 0.03
 
 
 def test_forking_starves_nobody(two_cpus: Machine) -> None:
