@@ -9,9 +9,8 @@ exception; a policy is there exactly when no diagnostic is an error.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from schedc.diagnostics.model import Diagnostic
 from schedc.ir.nodes import Policy
@@ -26,6 +25,7 @@ from schedc.passes.ranges import infer_ranges
 from schedc.passes.report import Report
 from schedc.passes.structure import check_structure
 from schedc.passes.symbols import declare
+from schedc.records import dataclass
 from schedc.source import Source, Span
 from schedc.syntax.tree import PolicyTree
 
@@ -75,6 +75,8 @@ def generate(
     policy: Policy, source: Source, *, sources: Mapping[str, Source] | None = None, counters: bool = True
 ) -> str:
     """C for a typed policy, with `#line`s that name the source and its bases (`Analysis.sources`)."""
+    import hashlib
+
     from schedc.emit.generate import generate as emit
     from schedc.toolchain.compile import line_name
 

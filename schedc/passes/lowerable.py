@@ -18,10 +18,10 @@ def check_lowerable(policy: ir.Policy, report: Report) -> None:
 
 
 def _check_aged(line: ir.Take, policy: ir.Policy, report: Report) -> None:
-    """`after` asks how long the head has waited: a queue per cgroup has as many heads as cgroups."""
+    """`after` asks how long the head has waited: a queue per cgroup has a head for each."""
     if policy.queue(line.queue).domain == "cgroup":
         report.add(
             "E0601", f"`after` on the queue `{line.queue}`, which is per cgroup", line.span,
-            "there is a head for each cgroup, and looking at all of them at each pick isn't bounded",
+            "it has a head for each cgroup, too many to look at in each pick",
             help="delete `after …`, or keep these tasks in a queue that isn't per cgroup",
         )  # fmt: skip

@@ -8,7 +8,6 @@ in every later pass; lets that refer to themselves are not in `let_order`.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 
 from schedc.ir.facts import FACTS
 from schedc.passes import suggest, walk
@@ -21,23 +20,22 @@ from schedc.syntax import tree
 _STATE_SCOPES = ("task", "cpu", "llc", "node", "class", "cgroup", "comm", "global")
 
 
-@dataclass(slots=True)
 class Names:
     """What the policy uses of what it declares. `reads`: states whose value matters somewhere."""
 
-    tunes: set[str] = field(default_factory=set)
-    lets: set[str] = field(default_factory=set)
-    reads: set[tuple[str, str]] = field(default_factory=set)
-    writes: set[tuple[str, str]] = field(default_factory=set)
-    queues: set[str] = field(default_factory=set)
-    cpus: set[str] = field(default_factory=set)
-    let_order: tuple[str, ...] = ()
+    def __init__(self, let_order: tuple[str, ...]) -> None:
+        self.let_order = let_order
+        self.tunes: set[str] = set()
+        self.lets: set[str] = set()
+        self.reads: set[tuple[str, str]] = set()
+        self.writes: set[tuple[str, str]] = set()
+        self.queues: set[str] = set()
+        self.cpus: set[str] = set()
 
 
 def resolve(symbols: Symbols, report: Report) -> Names:
     """Look up every name of the policy."""
-    names = Names()
-    names.let_order = _order_lets(symbols, report)
+    names = Names(_order_lets(symbols, report))
     seen: set[tuple[str, str]] = set()
     for item in symbols.policy.items:
         for expr, context in walk.expressions(item):

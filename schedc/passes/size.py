@@ -7,8 +7,6 @@ tables inside tables, would otherwise double at each step.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 from schedc.ir import nodes as ir
 from schedc.ir.walk import children, roots
 from schedc.passes.report import Report
@@ -19,12 +17,12 @@ MAX_NODES = 1000
 MAX_TOTAL = 8000
 
 
-@dataclass(slots=True)
 class Sizes:
     """Nodes and depth of expressions, known by identity; shared parts are measured once."""
 
-    known: dict[int, tuple[int, int]] = field(default_factory=dict)
-    alive: list[ir.Expr] = field(default_factory=list)
+    def __init__(self) -> None:
+        self.known: dict[int, tuple[int, int]] = {}
+        self.alive: list[ir.Expr] = []
 
     def measure(self, root: ir.Expr) -> tuple[int, int]:
         """(nodes as a tree, depth) of an expression."""
