@@ -34,7 +34,8 @@ def _node(node: Any, field: str, indent: str, source: Source) -> Iterator[str]:
         else:
             plain.append(f"{one.name}={value!r}")
     head = f"{field}: " if field else ""
-    words = [type(node).__name__, *plain, f"@{_place(node.span, source)}"]
+    where = [f"@{_place(node.span, source)}"] if hasattr(node, "span") else []
+    words = [type(node).__name__, *plain, *where]
     yield f"{indent}{head}{' '.join(words)}"
     for name, value in nested:
         children = enumerate(value) if isinstance(value, tuple) else [(None, value)]
