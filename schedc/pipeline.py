@@ -72,9 +72,13 @@ def _type(tree: PolicyTree, report: Report) -> Policy | None:
 
 
 def generate(
-    policy: Policy, source: Source, *, sources: Mapping[str, Source] | None = None, counters: bool = True
+    policy: Policy,
+    source: Source,
+    *,
+    sources: Mapping[str, Source] | None = None,
+    counters: bool = True,
 ) -> str:
-    """C for a typed policy, with `#line`s that name the source and its bases (`Analysis.sources`)."""
+    """C for a typed policy. Its `#line`s name the source and its bases (`Analysis.sources`)."""
     import hashlib
 
     from schedc.emit.generate import generate as emit
@@ -84,7 +88,8 @@ def generate(
 
     def locate(span: Span) -> tuple[str, int]:
         text = bases.get(span.file, source) if span.file else source
-        return line_name(f"{span.file}.sched" if span.file else source.name), text.position(span.start)[0]
+        name = f"{span.file}.sched" if span.file else source.name
+        return line_name(name), text.position(span.start)[0]
 
     hashed = hashlib.sha256(source.raw)
     for name in sorted(bases):
