@@ -48,16 +48,13 @@ def fmt(files: tuple[str, ...], only_check: bool, diff: bool, stdin_filename: st
 
 def formatted(name: str, stdin_filename: str) -> tuple[Source, tuple[Diagnostic, ...], str | None]:
     """A policy's text in the one layout; None if its syntax is broken."""
-    from schedc.syntax.format import format
-    from schedc.syntax.parse import parse
+    from schedc.syntax.format import format_source
 
     source, diagnostics = read_source(name, stdin_filename)
     if diagnostics:
         return source, diagnostics, None
-    tree, diagnostics = parse(source)
-    if any(found.is_error for found in diagnostics):
-        return source, diagnostics, None
-    return source, (), format(source, tree)
+    text, diagnostics = format_source(source)
+    return source, diagnostics if text is None else (), text
 
 
 def _show_diff(source: Source, text: str) -> None:
