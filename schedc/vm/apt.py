@@ -110,11 +110,15 @@ class Apt:
 
     def update(self, progress: Progress = silent, *, force: bool = False) -> None:
         """Bring the package lists up to date, unless they are from the last day."""
+        if force or not self._fresh():
+            with self.store.lock("apt", progress):
+                # Whoever held the lock may just have done it.
+                if force or not self._fresh():
+                    self._update(progress)
+
+    def _fresh(self) -> bool:
         stamp = self.root / "updated"
-        if not force and stamp.exists() and time.time() - stamp.stat().st_mtime < LISTS_FRESH_S:
-            return
-        with self.store.lock("apt", progress):
-            self._update(progress)
+        return stamp.exists() and time.time() - stamp.stat().st_mtime < LISTS_FRESH_S
 
     def names(self, prefix: str) -> tuple[str, ...]:
         """All package names with this prefix that the lists know; () without lists."""
@@ -266,7 +270,7 @@ class Apt:
                 _interrupt(process)
                 raise
         if process.returncode != 0:
-            raise _failure(output, f"apt could not {args[0]} {what or ''}".rstrip())
+            raise _failure(output, f"apt could not get {what or 'the package lists'}")
         return output
 
 

@@ -125,7 +125,14 @@ class Kernels:
     def fetch(self, spec: str, progress: Progress = silent) -> Kernel:
         """The newest kernel of a specification that the mirror has, in the cache."""
         apt = Apt(self.store)
-        apt.update(progress)
+        try:
+            apt.update(progress)
+        except VmError:
+            # Off the network a full cache must do.
+            if release := matching(spec, self._cached()):
+                progress(f"no package lists: staying with the cached {release}", 1.0)
+                return self._load(release)
+            raise
         known = packaged(apt.names("linux-"))
         release = matching(spec, known)
         if release is None:

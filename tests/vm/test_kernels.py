@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from schedc.vm.errors import NO_SCHED_EXT, NO_SUCH_KERNEL, VmError
+from schedc.vm.errors import NO_APT, NO_SCHED_EXT, NO_SUCH_KERNEL, VmError
 from schedc.vm.kernels import Kernels, check_config, from_path, matching, packaged, version_of
 from schedc.vm.store import Store
 
@@ -106,6 +106,18 @@ def test_a_full_cache_asks_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     (first, second) = Kernels(store).listed()
     assert first.release == "6.18.15+deb13-cloud-amd64" and first.cached
     assert second.package is None
+
+
+def test_fetching_off_the_network_stays_with_the_cache(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "")
+    store = Store(tmp_path)
+    cached(store, "6.18.9+deb13-cloud-amd64")
+    assert Kernels(store).fetch("6.18").release == "6.18.9+deb13-cloud-amd64"
+    with pytest.raises(VmError) as caught:
+        Kernels(store).fetch("7")
+    assert caught.value.code == NO_APT
 
 
 def test_an_entry_without_its_facts_is_not_a_kernel(tmp_path: Path) -> None:
