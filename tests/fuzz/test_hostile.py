@@ -19,8 +19,9 @@ import pytest
 
 from schedc.cli import run
 from schedc.diagnostics.render import Format, render
+from schedc.diagnostics.render.located import Sources
 from schedc.pipeline import analyze, generate
-from schedc.source import Source
+from schedc.source import Source, Span
 from tests.fuzz.mutate import source
 
 SUITE = 10_000
@@ -32,6 +33,12 @@ HANG_S = 10.0
 """Cpu time after which a source is given up: an endless loop fails the test at once."""
 
 
+def is_inside(span: Span, sources: Sources) -> bool:
+    """Whether a span lies within a text that is known."""
+    source = sources.of(span)
+    return source is not None and 0 <= span.start <= span.end <= len(source.text)
+
+
 def compile_one(data: bytes) -> bool:
     """Take bytes as far as C text; returns whether they are a policy. Checks what is shown."""
     text, found = Source.from_bytes("fuzz.sched", data)
@@ -41,9 +48,11 @@ def compile_one(data: bytes) -> bool:
         analysis = analyze(text)
         diagnostics += analysis.diagnostics
     errors = [one for one in diagnostics if one.is_error]
+    sources = Sources(text, analysis.sources if analysis is not None else {})
     for one in diagnostics:
-        assert one.span is None or 0 <= one.span.start <= one.span.end <= len(text.text), one
-    shown = render(diagnostics, text, Format.full)
+        for span in (one.span, *(label.span for label in one.secondary)):
+            assert span is None or is_inside(span, sources), one
+    shown = render(diagnostics, sources, Format.full)
     assert not any(
         unicodedata.category(char) in ("Cc", "Cf", "Zl", "Zp") for char in shown if char != "\n"
     )
