@@ -12,8 +12,19 @@ const volatile s64 tune_slice = 5 * NSEC_PER_MSEC;
 static struct {
 	s64 credit[BUDGETS];
 	u64 filled_at;
-	u32 payer;
+	u64 paid;		/* of the running task's cpu time, up to here */
+	bool running;
+	u32 payer, next_payer;
 } cpus[MAX_CPUS];
+
+static __always_inline void settle(typeof(&cpus[0]) c, struct task_struct *p)
+{
+	u64 used = p->se.sum_exec_runtime;
+
+	if (c->payer < BUDGETS)
+		c->credit[c->payer] -= used - c->paid;
+	c->paid = used;
+}
 
 static __always_inline u64 band_of(struct task_struct *p)
 {
@@ -29,8 +40,13 @@ s32 BPF_STRUCT_OPS(bands_select_cpu, struct task_struct *p, s32 prev_cpu, u64 wa
 
 void BPF_STRUCT_OPS(bands_enqueue, struct task_struct *p, u64 enq_flags)
 {
-	if (!place_bound(p, enq_flags, tune_slice))
-		scx_bpf_dsq_insert(p, band_of(p), tune_slice, enq_flags);
+	bool placed = was_placed(enq_flags);
+
+	if (!placed && place_bound(p, enq_flags, tune_slice))
+		return;
+	scx_bpf_dsq_insert(p, band_of(p), tune_slice, enq_flags);
+	if (!placed)
+		wake_idle(p);
 }
 
 void BPF_STRUCT_OPS(bands_dispatch, s32 cpu, struct task_struct *prev)
@@ -41,6 +57,9 @@ void BPF_STRUCT_OPS(bands_dispatch, s32 cpu, struct task_struct *prev)
 	typeof(&cpus[0]) c = &cpus[cpu & (MAX_CPUS - 1)];
 	u64 now = scx_bpf_now(), passed = now - c->filled_at;
 
+	/* The stint of the previous task isn't over: it pays before any budget is looked at. */
+	if (prev && c->running)
+		settle(c, prev);
 	c->filled_at = now;
 	/* All budgets are full after 160 ms; a longer time would only risk the product. */
 	if (passed > 1000 * NSEC_PER_MSEC)
@@ -54,11 +73,11 @@ void BPF_STRUCT_OPS(bands_dispatch, s32 cpu, struct task_struct *prev)
 #pragma unroll
 	for (int i = 0; i < BUDGETS; i++) {
 		if (c->credit[i] > 0 && scx_bpf_dsq_move_to_local(i)) {
-			c->payer = i;
+			c->next_payer = i;
 			return;
 		}
 	}
-	c->payer = FREE;
+	c->next_payer = FREE;
 	if (scx_bpf_dsq_move_to_local(BUDGETS))
 		return;
 	/* Nobody else wants the cpu: the bands whose budget is spent may have it for nothing. */
@@ -66,25 +85,31 @@ void BPF_STRUCT_OPS(bands_dispatch, s32 cpu, struct task_struct *prev)
 	for (int i = 0; i < BUDGETS; i++)
 		if (c->credit[i] <= 0 && scx_bpf_dsq_move_to_local(i))
 			return;
+	keep(prev, tune_slice);
 }
 
 void BPF_STRUCT_OPS(bands_running, struct task_struct *p)
 {
-	stint_begins(p);
+	typeof(&cpus[0]) c = &cpus[scx_bpf_task_cpu(p) & (MAX_CPUS - 1)];
+
+	c->paid = p->se.sum_exec_runtime;
+	c->running = true;
+	c->payer = c->next_payer;
+	c->next_payer = FREE;
 }
 
 void BPF_STRUCT_OPS(bands_stopping, struct task_struct *p, bool runnable)
 {
-	u32 cpu = scx_bpf_task_cpu(p) & (MAX_CPUS - 1);
-	u32 payer = cpus[cpu].payer;
+	typeof(&cpus[0]) c = &cpus[scx_bpf_task_cpu(p) & (MAX_CPUS - 1)];
 
-	if (payer < BUDGETS)
-		cpus[cpu].credit[payer] -= p->se.sum_exec_runtime - exec_start[cpu];
-	cpus[cpu].payer = FREE;
+	settle(c, p);
+	c->running = false;
 }
 
 s32 BPF_STRUCT_OPS_SLEEPABLE(bands_init)
 {
+	for (int i = 0; i < MAX_CPUS; i++)
+		cpus[i].payer = cpus[i].next_payer = FREE;
 	for (int i = 0; i < BANDS; i++) {
 		s32 error = scx_bpf_create_dsq(i, -1);
 

@@ -55,15 +55,19 @@ static __always_inline s32 place(struct task_struct *p, s32 prev_cpu, u64 wake_f
 	return cpu;
 }
 
-/*
- * A task that is bound to one cpu is queued without a search. If its cpu is idle it goes straight
- * there all the same.
- */
+/* Whether select_cpu has looked for an idle cpu; it isn't asked for bound tasks and old ones. */
+static __always_inline bool was_placed(u64 enq_flags)
+{
+	return enq_flags & KERNEL_ENUM(scx_enq_flags, SCX_ENQ_CPU_SELECTED);
+}
+
+/* A task that is bound to one cpu goes straight there all the same if that is idle. */
 static __always_inline bool place_bound(struct task_struct *p, u64 enq_flags, u64 slice)
 {
 	s32 cpu;
 
-	if (enq_flags & KERNEL_ENUM(scx_enq_flags, SCX_ENQ_CPU_SELECTED))
+	/* A BPF program raises the count of the task that it interrupts: then the claim decides. */
+	if (p->nr_cpus_allowed > 1 && !p->migration_disabled)
 		return false;
 	cpu = scx_bpf_task_cpu(p);
 	if (!scx_bpf_test_and_clear_cpu_idle(cpu))
@@ -71,6 +75,22 @@ static __always_inline bool place_bound(struct task_struct *p, u64 enq_flags, u6
 	scx_bpf_dsq_insert(p, SCX_DSQ_LOCAL, slice, enq_flags);
 	scx_bpf_kick_cpu(cpu, SCX_KICK_IDLE);
 	return true;
+}
+
+/* A cpu that sleeps sees nothing of what is queued without a search: wake one. */
+static __always_inline void wake_idle(struct task_struct *p)
+{
+	s32 cpu = scx_bpf_pick_idle_cpu(p->cpus_ptr, 0);
+
+	if (cpu >= 0)
+		scx_bpf_kick_cpu(cpu, SCX_KICK_IDLE);
+}
+
+/* Nobody else wants the cpu: the kernel keeps the task, and its slice should be the policy's. */
+static __always_inline void keep(struct task_struct *prev, u64 slice)
+{
+	if (prev && prev->scx.flags & SCX_TASK_QUEUED)
+		prev->scx.slice = slice;
 }
 
 /* Cpu time of the stint that ends: running and stopping of a task come in pairs on one cpu. */

@@ -13,13 +13,19 @@ s32 BPF_STRUCT_OPS(fifo_select_cpu, struct task_struct *p, s32 prev_cpu, u64 wak
 
 void BPF_STRUCT_OPS(fifo_enqueue, struct task_struct *p, u64 enq_flags)
 {
-	if (!place_bound(p, enq_flags, tune_slice))
-		scx_bpf_dsq_insert(p, ALL, tune_slice, enq_flags);
+	bool placed = was_placed(enq_flags);
+
+	if (!placed && place_bound(p, enq_flags, tune_slice))
+		return;
+	scx_bpf_dsq_insert(p, ALL, tune_slice, enq_flags);
+	if (!placed)
+		wake_idle(p);
 }
 
 void BPF_STRUCT_OPS(fifo_dispatch, s32 cpu, struct task_struct *prev)
 {
-	scx_bpf_dsq_move_to_local(ALL);
+	if (!scx_bpf_dsq_move_to_local(ALL))
+		keep(prev, tune_slice);
 }
 
 s32 BPF_STRUCT_OPS_SLEEPABLE(fifo_init)

@@ -21,19 +21,23 @@ s32 BPF_STRUCT_OPS(fair_select_cpu, struct task_struct *p, s32 prev_cpu, u64 wak
 void BPF_STRUCT_OPS(fair_enqueue, struct task_struct *p, u64 enq_flags)
 {
 	s64 now = clock, key = p->scx.dsq_vtime;
+	bool placed = was_placed(enq_flags);
 
-	if (place_bound(p, enq_flags, tune_slice))
+	if (!placed && place_bound(p, enq_flags, tune_slice))
 		return;
 	if (key < now - BACK)
 		key = now - BACK;
 	else if (key > now + AHEAD)
 		key = now + AHEAD;
 	scx_bpf_dsq_insert_vtime(p, ALL, tune_slice, key, enq_flags);
+	if (!placed)
+		wake_idle(p);
 }
 
 void BPF_STRUCT_OPS(fair_dispatch, s32 cpu, struct task_struct *prev)
 {
-	scx_bpf_dsq_move_to_local(ALL);
+	if (!scx_bpf_dsq_move_to_local(ALL))
+		keep(prev, tune_slice);
 }
 
 void BPF_STRUCT_OPS(fair_running, struct task_struct *p)
