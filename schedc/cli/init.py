@@ -27,7 +27,7 @@ assume weight in 50..200
 
 # Values that can be set when the policy is loaded, each with the range that makes sense.
 tune short = 2ms in 500us..10ms "who sleeps again this soon is interactive"
-tune slice = 5ms in 4ms..20ms "how long a task runs before the next one's turn"
+tune slice = 5ms in 4ms..20ms   "how long a task runs before the next one's turn"
 
 # Queues. A vtime queue serves whoever has had least, in proportion to weight; the window says
 # how far ahead of or behind the queue's clock a task may be.

@@ -87,9 +87,10 @@ def test_stdin_has_a_name(
     assert "small" in out(capfd, "compile", "--emit", "c", "-")
 
 
-def test_the_starter_policy_is_clean(capfd: pytest.CaptureFixture[str]) -> None:
+def test_the_starter_policy_is_clean_and_formatted(capfd: pytest.CaptureFixture[str]) -> None:
     Path("starter.sched").write_text(STARTER.format(name="starter"))
     assert err(capfd, "check", "--deny-warnings", "starter.sched").endswith("no findings\n")
+    assert run(["fmt", "--diff", "starter.sched"]) == 0
 
 
 def test_text_goes_to_stdout(capfd: pytest.CaptureFixture[str]) -> None:
@@ -184,3 +185,11 @@ def test_messages_of_the_compiler_name_the_policy(
     assert "error[E0702]" in shown and "small.sched:6:1" in shown
     assert "class quick when burst < tune.short" in shown
     assert not Path("small.o").exists()
+
+
+def test_the_policy_of_the_readme_is_clean(capfd: pytest.CaptureFixture[str]) -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    block = readme[readme.index("    policy ") :].split("\n\n## ", 1)[0]
+    text = "\n".join(line.removeprefix("    ") for line in block.splitlines()) + "\n"
+    Path("readme.sched").write_text(text)
+    assert err(capfd, "check", "--deny-warnings", "readme.sched").endswith("no findings\n")
