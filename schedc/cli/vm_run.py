@@ -83,15 +83,24 @@ def run(
     )
 
 
+class _UsageFailure(Failure):
+    """The command line names or sets what isn't there: no finding in any file."""
+
+    @property
+    def exit_code(self) -> Exit:
+        return Exit.usage
+
+
 def _workload(name: str, params: tuple[str, ...]) -> tuple[Workload, dict[str, Setting]]:
     from schedc.workload import registry
 
     found, source, wrong = registry.find(name)
     if found is None:
-        raise Failure(*wrong, source=source)
+        missing = any(one.code == "E1208" for one in wrong)
+        raise (_UsageFailure if missing else Failure)(*wrong, source=source)
     settings, bad = registry.settings(found, params)
     if bad:
-        raise Failure(*bad)
+        raise _UsageFailure(*bad)
     return found, dict(settings)
 
 

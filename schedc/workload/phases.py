@@ -105,7 +105,7 @@ def _wake(table: Table) -> Phase:
     )
 
 
-_PHASES: dict[str, Callable[[Table], Phase]] = {
+PHASES: dict[str, Callable[[Table], Phase]] = {
     "run": lambda t: Run(distribution(t, "time")),
     "sleep": lambda t: Sleep(distribution(t, "time"), t.boolean("schedule", False)),
     "wait": lambda t: Wait(
@@ -125,10 +125,10 @@ _PHASES: dict[str, Callable[[Table], Phase]] = {
 def read_phase(table: Table) -> Phase | None:
     """One phase; None if `do` says nothing known."""
     kind = table.text("do", example='do = "run"')
-    make = _PHASES.get(kind)
+    make = PHASES.get(kind)
     if make is None:
         if table.has("do"):
-            table.fail("E1204", f'no phase does "{kind[:40]}"', "do", help=near(kind, _PHASES))
+            table.fail("E1204", f'no phase does "{kind[:40]}"', "do", help=near(kind, PHASES))
         return None
     phase = make(table)
     table.done()
