@@ -25,6 +25,9 @@ MAX_ROWS = 16
 MAX_PATHS = 16
 MAX_COMMS = 32
 
+Strings = dict[str, dict[bytes, Span]]
+"""Distinct patterns by kind, with the place of the first."""
+
 _DECLARATIONS = (
     ("tunes", "tunables", 32),
     ("lets", "named expressions", 32),
@@ -42,13 +45,13 @@ def check_limits(symbols: Symbols, report: Report) -> bool:
         declared: Mapping[Any, object] = getattr(symbols, table)
         spans = [key_span(item) for item in declared.values()]
         good &= _fits(spans, what, limit, report)
-    strings: dict[str, list[Span]] = {"comm": [], "exe": [], "cgroup": []}
+    strings: Strings = {"comm": {}, "exe": {}, "cgroup": {}}
     for item in symbols.policy.items:
         good &= _fits(_lines(item), *_LINE_LIMITS.get(type(item), ("", 1 << 30)), report)
         for expr, _ in walk.expressions(item):
             good &= _check_expr(expr, strings, report)
     for kind, limit in (("comm", MAX_COMMS), ("exe", MAX_PATHS), ("cgroup", MAX_PATHS)):
-        good &= _fits(strings[kind], f"`{kind}` patterns", limit, report)
+        good &= _fits(list(strings[kind].values()), f"`{kind}` patterns", limit, report)
     return good
 
 
@@ -66,7 +69,7 @@ def _lines(item: tree.Item) -> list[Span]:
     return []
 
 
-def _check_expr(expr: tree.Expr, strings: dict[str, list[Span]], report: Report) -> bool:
+def _check_expr(expr: tree.Expr, strings: Strings, report: Report) -> bool:
     """Depth first: the walks below it are iterative, those of later passes are not."""
     if walk.depth(expr) > MAX_DEPTH:
         report.add(
@@ -78,7 +81,8 @@ def _check_expr(expr: tree.Expr, strings: dict[str, list[Span]], report: Report)
     for one in walk.subexpressions(expr):
         match one:
             case tree.Match(kind=kind, patterns=patterns):
-                strings[kind] += [pattern.span for pattern in patterns]
+                for pattern in patterns:
+                    strings[kind].setdefault(pattern.value, pattern.span)
             case tree.Table(rows=rows):
                 good &= _fits([row.span for row in rows], "rows in one table", MAX_ROWS, report)
     return good
