@@ -14,9 +14,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from schedc.diagnostics.model import Diagnostic
 from schedc.source import Source, Span
+
+if TYPE_CHECKING:
+    from schedc.syntax.slips import Slips
 
 WORD, REF, MODULE, VERSION = "WORD", "REF", "MODULE", "VERSION"
 TIME, PERCENT, INT, STRING = "TIME", "PERCENT", "INT", "STRING"
@@ -88,12 +92,10 @@ class Lexed:
 
 def lex(source: Source) -> Lexed:
     """All tokens of a source."""
-    from schedc.syntax import slips
-
     text = source.text
     tokens: list[Token] = []
     comments: list[Comment] = []
-    found = slips.Slips(source, tokens)
+    slips: Slips | None = None
     fresh = True
     at = 0
     match = _TOKEN.match
@@ -106,15 +108,11 @@ def lex(source: Source) -> Lexed:
         if group == "comment":
             comments.append(Comment(text[start:at], start, at, fresh))
             continue
-        kind = group
-        if group == "word":
-            piece = text[start:at]
-            kind = REF if "." in piece and _REF_SHAPE.fullmatch(piece) else WORD
-        elif group == "number":
-            kind = number_kind(text[start:at])
-        if kind == JUNK or group in ("slip", "other"):
-            made, at = found.read(start, at, group)
-            if found.count > MAX_SLIPS:
+        kind = _kind(group, text[start:at])
+        if kind in (JUNK, "slip", "other"):
+            slips = slips or _slips(source, tokens)
+            made, at = slips.read(start, at, group)
+            if slips.count > MAX_SLIPS:
                 break
             for token in made:
                 token.fresh, fresh = fresh, False
@@ -123,7 +121,20 @@ def lex(source: Source) -> Lexed:
         tokens.append(Token(kind, text[start:at], start, at, fresh))
         fresh = False
     tokens.append(Token(END, "", len(text), len(text), True))
-    return Lexed(tokens, comments, found.diagnostics())
+    return Lexed(tokens, comments, slips.diagnostics() if slips else [])
+
+
+def _slips(source: Source, tokens: list[Token]) -> Slips:
+    from schedc.syntax.slips import Slips
+
+    return Slips(source, tokens)
+
+
+def _kind(group: str, text: str) -> str:
+    """The kind of a token that the group of the pattern matched."""
+    if group == "word":
+        return REF if "." in text and _REF_SHAPE.fullmatch(text) else WORD
+    return number_kind(text) if group == "number" else group
 
 
 def number_kind(text: str) -> str:

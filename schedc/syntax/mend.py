@@ -6,9 +6,8 @@ cover the same text, and the diagnostic's fix makes the source say the same.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from schedc.diagnostics.model import Diagnostic, Edit, Fix
+from schedc.records import dataclass
 from schedc.source import Span
 from schedc.syntax.lex import OPERATOR, WORD, Token
 from schedc.syntax.place import Place

@@ -11,15 +11,17 @@ line; newlines mean nothing to the grammar, so this is the only place where they
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from schedc.diagnostics.model import Diagnostic, error
 from schedc.source import Source, Span
-from schedc.syntax import advice, repair
 from schedc.syntax.lex import END, JUNK, OPERATOR, REF, VERSION, WORD, Token
 from schedc.syntax.machine import MAX_STACK, Machine
-from schedc.syntax.mend import Repair
-from schedc.syntax.place import Place
 from schedc.syntax.tree import Broken
 from schedc.syntax.words import BLOCK_OF, BLOCK_VERBS, ITEM_VERBS
+
+if TYPE_CHECKING:
+    from schedc.syntax.mend import Repair
 
 MAX_PROBLEMS = 20
 """Diagnostics of one run; what follows is probably the same mistake again."""
@@ -88,6 +90,10 @@ class Reader:
             return at
         if token.kind == JUNK:
             return self._skip(at, None)
+        # 15 ms of imports that a source without mistakes doesn't need.
+        from schedc.syntax import advice, repair
+        from schedc.syntax.place import Place
+
         place = Place(self.source, self.machine, self.tokens, at, self._ends_block(token))
         found = repair.find(place)
         # A guess may have led here: then what is wrong was said already.

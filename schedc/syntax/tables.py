@@ -16,11 +16,11 @@ from __future__ import annotations
 
 import json
 import zlib
-from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 from schedc.data import data_path, data_root
+from schedc.records import dataclass
 
 GRAMMAR = "grammar/policy.lark"
 TABLES = "grammar/policy.tables.json"
