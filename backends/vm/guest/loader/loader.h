@@ -71,7 +71,7 @@ struct run {
 	struct exit_record exit;
 	bool has_exit;
 	int error, restarts, command_status;
-	long long enable_seq, load_ns, attach_ns, attached_ns;
+	long long enable_seq, load_ns, attach_ns, attached_ns, detach_ns;
 	char ops[128];
 };
 

@@ -204,9 +204,12 @@ static bool wants_restart(void)
 
 static enum outcome detach(struct bpf_object *object, struct bpf_link *link)
 {
+	long long start = now_ns();
+
 	run.stage = "detach";
 	bpf_link__destroy(link);
 	run.detached = wait_for_state("disabled", 5000);
+	run.detach_ns = now_ns() - start;
 	run.has_exit = exit_read(object, &run.exit);
 	return run.detached ? FINE : fail(NOT_RESTORED, 0, "the default scheduler is not back");
 }
@@ -238,6 +241,7 @@ static enum outcome one_life(pid_t *child, long long *end)
 		}
 		run.stayed = hold(child, *end);
 		run.attached_ns += now_ns() - start;
+		stop_exercise();
 		if (run.stayed) {
 			collect(object);
 			outcome = detach(object, link);
@@ -329,7 +333,6 @@ int main(int argc, char **argv)
 	}
 	if (child > 0)
 		stop_command(child);
-	stop_exercise();
 	if (run.outcome == FINE && run.command_status)
 		run.outcome = COMMAND_FAILED;
 	kmsg_collect(kmsg, &run.kmsg);

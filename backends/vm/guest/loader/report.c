@@ -40,8 +40,8 @@ static void make_report(struct text *json)
 		 run.attaches, run.stayed, run.detached);
 	text_add(json, ",\n \"restarts\": %d, \"enable_seq\": %lld, \"command_status\": %d", run.restarts,
 		 run.enable_seq, run.command_status);
-	text_add(json, ", \"load_ns\": %lld, \"attach_ns\": %lld, \"attached_ns\": %lld", run.load_ns,
-		 run.attach_ns, run.attached_ns);
+	text_add(json, ",\n \"load_ns\": %lld, \"attach_ns\": %lld", run.load_ns, run.attach_ns);
+	text_add(json, ", \"attached_ns\": %lld, \"detach_ns\": %lld", run.attached_ns, run.detach_ns);
 	field(json, "stage", run.stage);
 	field(json, "problem", run.problem.data);
 	field(json, "ops", run.ops);
