@@ -175,6 +175,8 @@ def hotplug(machine: Machine, one: Subject) -> tuple[int, str]:
         seen = result.out.get(name, b"").split()
         if not problem and seen != [b"enabled", cpus]:
             problem = f"after {name}: {seen!r}"
+    if not problem and verdict.restarts != 2:
+        problem = f"attached anew {verdict.restarts} times"
     return verdict.restarts, problem
 
 
@@ -241,6 +243,7 @@ class Campaign:
     compilers: tuple[str, ...]
     seconds: float
     done: frozenset[tuple[str, str, str]]
+    hotplug: bool = True
 
     def run(self, say: Callable[[str], None]) -> Iterator[Row]:
         """A row for each policy on each kernel. Beside clang, survival is tried on one kernel."""
@@ -274,6 +277,8 @@ class Campaign:
         if not full:
             return attaches(machine, one)
         row = survive(machine, one, rate, self.seconds)
+        if not self.hotplug:
+            return row
         restarts, problem = hotplug(machine, one)
         problem = "; ".join(filter(None, (row.problem, problem)))
         return Row(**{**asdict(row), "restarts": restarts, "problem": problem})
@@ -310,13 +315,15 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--cc", action="append", metavar="CC", help="may be repeated; the first one in full")
     parser.add_argument("--seconds", type=float, default=SECONDS)
     parser.add_argument("--out", type=Path, help="a file of JSON lines to go on with")
+    parser.add_argument("--no-hotplug", action="store_true", help="only the load")
     parser.add_argument("--show", action="store_true", help="only the table of --out")
     options = parser.parse_args(argv)
     rows = _read(options.out) if options.out else []
     if not options.show:
         done = frozenset((row.policy, row.kernel, row.compiler) for row in rows)
         campaign = Campaign(tuple(options.policies) or library(), tuple(options.kernel or KERNELS),
-                            tuple(options.cc or ("clang", "zig")), options.seconds, done)  # fmt: skip
+                            tuple(options.cc or ("clang", "zig")), options.seconds, done,
+                            not options.no_hotplug)  # fmt: skip
         for row in campaign.run(lambda what: print(f"… {what}", file=sys.stderr, flush=True)):
             rows.append(row)
             if options.out:
