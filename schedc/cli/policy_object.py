@@ -6,7 +6,7 @@ applies. Invariant: mistakes end in a `Failure` with diagnostics against the pol
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,26 +62,29 @@ def load(
     assert analysis.policy is not None
     Console.current().report([(analysis.diagnostics, Sources(source, analysis.sources))])
     typed = analysis.policy
-    text, data = compile_policy(typed, source, cc)
+    text, data = compile_policy(typed, source, cc, analysis.sources)
     policy = Policy(
         typed.name, data, settings_of(typed, tunes, counters).text(),
-        tuple(one.name for one in typed.classes), tuple(one.name for one in typed.queues), source,
+        tuple(one.name for one in typed.classes), tuple(one.name for one in typed.queues),
+        source, text,
     )
     return Loaded(policy, source, text)
 
 
-def compile_policy(typed: TypedPolicy, source: Source, cc: str | None) -> tuple[str, bytes]:
-    """The C and the object of a typed policy."""
+def compile_policy(
+    typed: TypedPolicy, source: Source, cc: str | None, bases: Mapping[str, Source]
+) -> tuple[str, bytes]:
+    """The C and the object of a typed policy; `bases` are the policies that it extends."""
     from schedc.pipeline import generate
     from schedc.toolchain import compile_c, find_compiler
 
-    text = generate(typed, source)
+    text = generate(typed, source, sources=bases)
     compiler = find_compiler(cc)
     if isinstance(compiler, Diagnostic):
         raise Failure(compiler)
-    done = compile_c(text, compiler, source=source)
+    done = compile_c(text, compiler, source=source, bases=bases)
     if done.object is None:
-        raise Failure(*done.diagnostics, source=source)
+        raise Failure(*done.diagnostics, source=Sources(source, bases))
     return text, done.object
 
 

@@ -22,21 +22,24 @@ WORKLOAD_FAILED = "E1211"
 
 
 def read_outcome(
-    out: Mapping[str, bytes], parser: str, kernel: str, *, under_policy: bool, timed_out: bool,
+    out: Mapping[str, bytes], parser: str, kernel: str, *, c_text: str | None, timed_out: bool,
     seconds: float,
 ) -> Outcome:
-    """Judge one run, in the order of what makes it void: scheduler, program, its result."""
+    """Judge one run, in the order of what makes it void: scheduler, program, its result.
+
+    `c_text` is that of the policy's object ("" if unknown); None: no policy ran.
+    """
     verdict: Verdict | None = None
     void: Void | None = None
-    if under_policy:
+    if c_text is not None:
         try:
-            verdict = parse_report(out.get("load.json", b""), kernel)
+            verdict = parse_report(out.get("load.json", b""), kernel, c_text)
             void = _judge(verdict)
         except VmError:
             late = " (it was killed at the time limit)" if timed_out else ""
             void = Void(CANNOT_LOAD, f"the loader left no report{late}")
     if void is None and timed_out:
-        code = EJECTED if under_policy else WORKLOAD_FAILED
+        code = EJECTED if c_text is not None else WORKLOAD_FAILED
         void = Void(code, "the workload did not end in time")
     result, wrong = _result(out, parser)
     if void is None and (status := _status(out, verdict)) != "0":

@@ -57,6 +57,8 @@ class Policy:
     classes: tuple[str, ...] = ()
     queues: tuple[str, ...] = ()
     source: Source | None = None
+    c_text: str = ""
+    """The generated C, by which the verifier's places are traced to lines of the policy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,9 +240,10 @@ class _Bench:
         }
         # A job of several runs has no time for each.
         seconds = result.seconds if self.options.clock == "wall" else 0.0
+        policy = self.arms[slot.arm]
         return read_outcome(
             out, made.parser, self.shape.kernel.release,
-            under_policy=self.arms[slot.arm] is not None, timed_out=result.timed_out,
+            c_text=policy.c_text if policy is not None else None, timed_out=result.timed_out,
             seconds=seconds,
         )
 

@@ -42,7 +42,7 @@ def judged(load: object | None, *, status: str = "0", result: bytes | None = RES
         out["load.json"] = json.dumps(load).encode()
     if result is not None:
         out["measured"] = result
-    return read_outcome(out, "batch", "6.18", under_policy=load is not None,
+    return read_outcome(out, "batch", "6.18", c_text="" if load is not None else None,
                         timed_out=timed_out, seconds=1.0)
 
 
