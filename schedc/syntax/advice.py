@@ -48,7 +48,8 @@ _FOREIGN = {
 }  # fmt: skip
 
 _SHAPES = {
-    "policy": "policy NAME 1.0.0", "extends": "extends stdlib/fair@1", "goal": "goal latency, fairness",
+    "policy": "policy NAME 1.0.0", "extends": "extends stdlib/fair@1",
+    "goal": "goal latency, fairness",
     "assume": "assume runnable <= 64 per cpu` or `assume weight in 50..200",
     "promise": "promise wait <= 20s", "tune": "tune NAME = 8ms in 4ms..20ms \"why\"",
     "let": "let NAME = EXPRESSION", "cpus": 'cpus NAME = "0-3,8"',
@@ -130,7 +131,8 @@ def _misplaced_line(place: Place) -> Diagnostic | None:
             return error("E0104", f"no statement begins with `{token.text}`", token.span,
                          help=f"a declaration has no dot: `{scope} {name} = …`")
         return error("E0104", "an assignment outside of an event", token.span,
-                     help=f"write `on stop {{ {token.text} = … }}`, with the event that it belongs to")
+                     help=f"write `on stop {{ {token.text} = … }}`, with the event that "
+                     "it belongs to")
     if token.text in words.ITEM_VERBS and place.block and token.fresh:
         return error("E0104", f"`{token.text}` can't stand inside of `{place.block}`", token.span,
                      help=f"close the block of `{place.block}` with `}}` first")
@@ -156,7 +158,8 @@ def _bad_beginning(place: Place) -> Diagnostic | None:
                      help=f"a line begins with {words.either(begin)}; `}}` closes the block")
     if token.text in _CLAUSES:
         return error("E0104", f"no statement begins with `{token.text}`", token.span,
-                     help=f"it belongs to {_CLAUSES[token.text]}, behind the rest of that statement")
+                     help=f"it belongs to {_CLAUSES[token.text]}, behind the rest of that "
+                     "statement")
     verbs = words.either([f"`{word}`" for word in words.ITEM_VERBS], most=99)
     return error("E0104", f"no statement begins with {_shown(place)}", token.span,
                  help=f"a statement begins with {verbs}")
@@ -188,7 +191,8 @@ def _no_fact(place: Place) -> Diagnostic | None:
                      help=f"to ask for the class, write `class is {word}` or `waker is {word}`")
     if token.text in place.declared()["queue"]:
         return error("E0114", f"there is no fact `{word}`", token.span,
-                     help=f"of a queue there are `length({word})`, `clock({word})` and `head({word})`")
+                     help=f"of a queue there are `length({word})`, `clock({word})` and "
+                     f"`head({word})`")
     return error("E0114", f"there is no fact `{word}`", token.span,
                  help=f"what a policy declares is written with its scope, `tune.{_name(word)}` or "
                  f"`task.{_name(word)}`; the facts are listed by `schedc explain facts`")
@@ -217,7 +221,8 @@ def _condition(place: Place) -> Diagnostic | None:
     """`comm` and its kin without a string."""
     if place.before not in ("comm", "exe", "cgroup") or place.expected != {STRING}:
         return None
-    example = {"comm": '"nginx"', "exe": '"/usr/bin/nginx"', "cgroup": '"/system.slice"'}[place.before]
+    examples = {"comm": '"nginx"', "exe": '"/usr/bin/nginx"', "cgroup": '"/system.slice"'}
+    example = examples[place.before]
     return error("E0105", f"`{place.before}` is compared with a string, found {_shown(place)}",
                  _where(place), help=f"write `{place.before} {example}`")
 
@@ -240,7 +245,8 @@ def _name_wanted(place: Place) -> Diagnostic | None:
                      help="a name has lower-case letters, digits and `_`, begins with a letter, "
                      "and has at most 32 characters")
     if token.kind == INT and place.following.kind == WORD and place.following.start == token.end:
-        return error("E0109", "a name begins with a letter", token.span, help="put a letter before it")
+        return error("E0109", "a name begins with a letter", token.span,
+                     help="put a letter before it")
     return None
 
 
@@ -266,7 +272,8 @@ def _unit_missing(place: Place) -> Diagnostic | None:
 def _module(place: Place) -> Diagnostic | None:
     if MODULE not in place.expected:
         return None
-    return error("E0105", f"expected a module after `extends`, found {_shown(place)}", _where(place),
+    return error("E0105", f"expected a module after `extends`, found {_shown(place)}",
+                 _where(place),
                  help="write the module and its major version: `extends stdlib/fair@1`")
 
 

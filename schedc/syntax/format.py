@@ -1,12 +1,12 @@
 """Source to canonical text.
 
 Input: a source that parses, and its tree. Output: the same policy in the one layout. Invariant: the
-tokens and the comments are those of the source, in their order, so that meaning and remarks are kept;
-formatting the result again changes nothing.
+tokens and the comments are those of the source, in their order, so that meaning and remarks are
+kept; formatting the result again changes nothing.
 
-The layout: one statement a line; a block with one line in it stands on one line; lines of a kind that follow each other directly have their columns
-aligned; at most one empty line between statements, where there was one; long statements go on in
-the next line, indented.
+The layout: one statement a line; a block with one line in it stands on one line; lines of a
+kind that follow each other directly have their columns aligned; at most one empty line between
+statements, where there was one; long statements go on in the next line, indented.
 """
 
 from __future__ import annotations
@@ -103,6 +103,10 @@ class _Formatter:
         self.next_comment += 1
         return comment
 
+    def _comment_before(self, offset: int) -> bool:
+        at = self.next_comment
+        return at < len(self.comments) and self.comments[at].start < offset
+
     def _trailing(self, end: int) -> str:
         """Take the comment that stands on the line on which something ends at `end`."""
         if self.next_comment < len(self.comments):
@@ -118,13 +122,13 @@ class _Formatter:
     def _statement(self, unit: _Unit, indent: str) -> Iterator[Line]:
         tokens = self._inside(unit.start, unit.end)
         blank = self._blank(unit.start)
-        comment = self.comments[self.next_comment] if self.next_comment < len(self.comments) else None
-        if comment is not None and comment.start < unit.end:
+        if self._comment_before(unit.end):
             yield from self._commented(tokens, unit, indent, blank)
             return
         kind, columns = cells(tokens)
         lines = [Line(indent, columns, kind)]
-        if len(indent) + len(" ".join(columns)) > WIDTH and len(rows := wrapped(tokens, indent)) > 1:
+        too_long = len(indent) + len(" ".join(columns)) > WIDTH
+        if too_long and len(rows := wrapped(tokens, indent)) > 1:
             lines = [Line(indent, [rows[0]], "")]
             lines += [Line(indent + CONTINUED, [row], "") for row in rows[1:]]
         lines[0].blank = blank
@@ -163,10 +167,7 @@ class _Formatter:
         head = text_of(tokens, 0, brace)
         inner = _lines_of(node)
         blank = self._blank(unit.start)
-        commented = self.next_comment < len(self.comments) and (
-            self.comments[self.next_comment].start < unit.end
-        )
-        if not commented and len(inner) <= 1:
+        if len(inner) <= 1 and not self._comment_before(unit.end):
             body = text_of(tokens, brace + 1, len(tokens) - 1)
             short = "{ " + body + " }" if body else "{ }"
             if len(indent) + len(head) + 1 + len(short) <= WIDTH:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 from schedc.source import Source, Span
-from schedc.syntax.lex import END, INT, REF, WORD, Token
+from schedc.syntax.lex import END, REF, WORD, Token
 from schedc.syntax.machine import Machine
 
 
@@ -107,8 +108,9 @@ class Place:
 
     def declared(self) -> dict[str, set[str]]:
         """Names that the source seems to declare: tune, let, queue, class, and whole state refs."""
-        names: dict[str, set[str]] = {verb: set() for verb in ("tune", "let", "queue", "class", "state")}
-        for left, right in zip(self.tokens, self.tokens[1:], strict=False):
+        verbs = ("tune", "let", "queue", "class", "state")
+        names: dict[str, set[str]] = {verb: set() for verb in verbs}
+        for left, right in pairwise(self.tokens):
             if left.kind == WORD and left.text in names and right.kind == (
                 REF if left.text == "state" else WORD
             ):

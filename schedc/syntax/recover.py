@@ -4,9 +4,9 @@ Input: the automaton at the token. Output: where reading goes on. Invariant: eve
 a token or by a repair that is counted; each broken statement gives one diagnostic and a `Broken`;
 the statements before and after it stay.
 
-First a repair is tried (`repair`): the statement stays, as it was probably meant. Else the statement
-is dropped, and reading goes on at the next line that can begin one, since there is one statement a
-line; newlines mean nothing to the grammar, so this is the only place where they count.
+First a repair is tried (`repair`): the statement stays, as it was probably meant. Else the
+statement is dropped, and reading goes on at the next line that can begin one, since there is one
+statement a line; newlines mean nothing to the grammar, so this is the only place where they count.
 """
 
 from __future__ import annotations
@@ -107,9 +107,9 @@ class Reader:
     def _verb_taken(self, at: int) -> int:
         """Where the statement begins whose verb was taken for something else.
 
-        Behind `take` or `to` any word is a name, and `class` and `cpus` can begin a value. Where such
-        a word begins a line and what follows doesn't fit, it is the verb of the next statement: the
-        line before it ended too soon.
+        Behind `take` or `to` any word is a name, and `class` and `cpus` can begin a value. Where
+        such a word begins a line and what follows doesn't fit, it is the verb of the next
+        statement: the line before it ended too soon.
         """
         before = self.tokens[at - 1] if at else None
         stack = self.machine.stack

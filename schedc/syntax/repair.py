@@ -63,7 +63,8 @@ def missing_close(place: Place) -> Repair | None:
         "E0107", f"the block of `{place.block}` is never closed", Span(brace.start, brace.end),
         label="this `{` has no `}`",
         secondary=(Label(place.end_of_previous, "a `}` is missing here, or before"),),
-        help="put a `}` on a line of its own behind the block", fix=swap(place.end_of_previous, "\n}"),
+        help="put a `}` on a line of its own behind the block",
+        fix=swap(place.end_of_previous, "\n}"),
     )  # fmt: skip
     return inserted(place, ("}",), found)
 
@@ -160,9 +161,10 @@ def unit(place: Place) -> Repair | None:
         kind = PERCENT if sign == "%" else TIME
         found = error("E0108", f"`{meant}` is one word", Span(before.start, token.end),
                       help=f"write `{meant}`", fix=swap(gap, sign))
-        entry = place.machine.stack[-1]
         new = Token(kind, meant, before.start, token.end, before.fresh)
-        return Repair(place.at - 1, place.at + 1, (new,), found, pop=1) if entry.symbol == INT else None
+        if place.machine.stack[-1].symbol != INT:
+            return None
+        return Repair(place.at - 1, place.at + 1, (new,), found, pop=1)
     if token.text in ("tasks", "task", "times", "stints", "time"):
         found = error("E0108", "a count has no unit", token.span, help=f"write `{before.text}`",
                       fix=swap(gap, ""))

@@ -55,7 +55,8 @@ def spelling(place: Place) -> Repair | None:
     if "NAME" not in place.expected and "." not in token.text:
         if not place.machine.fits(Token(WORD, lower, 0, 0)):
             return None
-        found = error("E0105", f"keywords are written in lower case, found `{short(token.text)}`", token.span,
+        message = f"keywords are written in lower case, found `{short(token.text)}`"
+        found = error("E0105", message, token.span,
                       help=f"write `{lower}`", fix=swap(token.span, lower))
         return replaced(place, lower, WORD, found)
     scope, dot, _ = token.text.rpartition(".")

@@ -20,6 +20,11 @@ MAX_PROBLEMS = 20
 MAX_EDITS = 500
 """A slip that is repeated more often than this has no fix: the text is no policy."""
 
+# Digits, unit, `%`.
+_NUMBER = re.compile(
+    r"([0-9][0-9_]*(?:\.[0-9][0-9_]*)*)([A-Za-z_µμ][0-9A-Za-z_µμ]*)?(%?)"
+)
+
 _UNITS = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
 _FOREIGN_UNITS = {
     "m": 60 * 10**9, "min": 60 * 10**9, "mins": 60 * 10**9, "minutes": 60 * 10**9,
@@ -105,7 +110,7 @@ class Slips:
 
     def _number(self, text: str, start: int, end: int) -> list[Token]:
         span = Span(start, end)
-        parts = re.fullmatch(r"([0-9][0-9_]*(?:\.[0-9][0-9_]*)*)([A-Za-z_µμ][0-9A-Za-z_µμ]*)?(%?)", text)
+        parts = _NUMBER.fullmatch(text)
         digits, unit, percent = parts.groups("") if parts else (text, "", "")
         if (glued := self._glued(text, start)) is not None:
             return glued
@@ -121,7 +126,8 @@ class Slips:
             return [Token(JUNK, text, start, end)]
         if scale is None:
             self._add(error("E0108", f"`{_short(text)}` has a unit that does not exist", span,
-                            help="the units are `ns`, `us`, `ms` and `s`; a share is written `30%`"))
+                            help="the units are `ns`, `us`, `ms` and `s`; "
+                            "a share is written `30%`"))
             return [Token(JUNK, text, start, end)]
         meant = _time_text(digits.replace("_", ""), scale)
         if meant is None or number_kind(meant) != TIME:
@@ -130,7 +136,8 @@ class Slips:
             return [Token(JUNK, text, start, end)]
         why = "a time is a whole number" if "." in digits or "_" in digits else (
             "the units are `ns`, `us`, `ms` and `s`")
-        self._add(error("E0108", f"`{text}` is not a time", span, label=why, help=f"write `{meant}`",
+        self._add(error("E0108", f"`{text}` is not a time", span, label=why,
+                        help=f"write `{meant}`",
                         fix=Fix((Edit(span, meant),))))
         return [Token(TIME, meant, start, end)]
 
@@ -206,7 +213,8 @@ class Slips:
         bad = re.search(r"\\(?![\"\\nt]|x[0-9a-f]{2}).?|[\x00-\x1f\x7f]",
                         re.sub(r'\\[\\"nt]', "..", inside))
         at = Span(offset + bad.start(), offset + bad.end()) if bad else span
-        what = "an escape that does not exist" if bad and bad[0][0] == "\\" else "a control character"
+        escape = bad is not None and bad[0][0] == "\\"
+        what = "an escape that does not exist" if escape else "a control character"
         self._add(error("E0116", f"{what} in a string", at,
                         help='the escapes are `\\"`, `\\\\`, `\\n`, `\\t` and `\\x7f` '
                              "(two lower-case hexadecimal digits)"))
@@ -229,8 +237,10 @@ class Slips:
         char = text[start]
         if char in _LOOKALIKES:
             meant = _LOOKALIKES[char]
-            self._slip("E0110", char, start, start + 1, f"`{char}` (U+{ord(char):04X}) is not in the "
-                       "language" if char.isprintable() else f"an invisible U+{ord(char):04X}",
+            seen = f"`{char}` (U+{ord(char):04X}) is not in the language"
+            hidden = f"an invisible U+{ord(char):04X}"
+            message = seen if char.isprintable() else hidden
+            self._slip("E0110", char, start, start + 1, message,
                        f"write `{meant}`" if meant else "use a plain space", meant or " ")
             return self._meant(meant, start, start + 1), start + 1
         if char in "“”„‘’":
@@ -251,8 +261,7 @@ class Slips:
         else:
             shown = char if char.isprintable() else f"U+{ord(char):04X}"
             self._add(error("E0110", f"`{shown}` is not in the language", Span(start, end),
-                            help=_CHARACTER_HELP.get(char, "delete it; outside comments and strings "
-                                 "a policy has only ASCII letters, digits and `_ . : = + - * / < > |`")))
+                            help=_CHARACTER_HELP.get(char, _ONLY_ASCII)))
         return [Token(JUNK, text[start:end], start, end)], end
 
     # --- keeping ----------------------------------------------------------------------------------
@@ -293,6 +302,11 @@ class Slips:
         return error(first.code, first.message, first.span, help=first.help, notes=notes,
                      fix=Fix(tuple(group.edits)) if 0 < len(group.edits) < MAX_EDITS else None)
 
+
+_ONLY_ASCII = (
+    "delete it; outside comments and strings a policy has only ASCII letters, digits and "
+    "`_ . : = + - * / < > |`"
+)
 
 _CHARACTER_HELP = {
     "%": "a share is written without a space: `30%`; there is no remainder",

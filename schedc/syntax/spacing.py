@@ -34,7 +34,9 @@ _COLUMNS: dict[str, tuple[tuple[str, ...], ...]] = {
     "": (("=", "+=", "-="),),
 }
 
-_BREAKS = frozenset(("key", "slice", "preempt", "perf", "when", "and", "or", "|", "prefer", "confine"))
+_BREAKS = frozenset(
+    ("key", "slice", "preempt", "perf", "when", "and", "or", "|", "prefer", "confine")
+)  # fmt: skip
 _BEFORE_NAMES = frozenset(("to", "is", "preempt", "prefer", "confine", "clock", "length", "head"))
 
 
@@ -109,8 +111,11 @@ def _gaps(tokens: list[Token]) -> list[str]:
     for at in range(1, len(tokens)):
         before, token = tokens[at - 1], tokens[at]
         gap = " "
-        if token.text in _TIGHT_BEFORE or before.text in _TIGHT_AFTER or token.text == "(" and before.text in FUNCTIONS or token.text == ":" and not in_state:
+        if token.text in _TIGHT_BEFORE or before.text in _TIGHT_AFTER:
             gap = ""
+        elif token.text in "(:":
+            tight = before.text in FUNCTIONS if token.text == "(" else not in_state
+            gap = "" if tight else " "
         elif before.text == "-" and not _is_operand(tokens, at - 2):
             # The sign of a number, not a difference.
             gap = ""

@@ -1,8 +1,8 @@
 """The parser's tables: made from `grammar/policy.lark` by Lark, kept as JSON beside it.
 
 Input: the grammar, and `grammar/policy.tables.json`. Output: `Tables`, the LALR automaton that
-`schedc.syntax.machine` runs. Invariant: tables are used only if they carry the checksum of the grammar
-that is there; otherwise they are made anew, which needs Lark and half a second.
+`schedc.syntax.machine` runs. Invariant: tables are used only if they carry the checksum of the
+grammar that is there; otherwise they are made anew, which needs Lark and half a second.
 
 Importing Lark and compiling the grammar takes 0.7 s, reading the JSON 4 ms; `schedc check` has to
 start within 0.2 s. The file is data (no pickle, no cache directory that somebody else could write

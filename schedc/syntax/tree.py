@@ -1,7 +1,8 @@
 """The syntax tree of a policy: what was written, with spans, before any name means anything.
 
-Output of `schedc.syntax.parse`, input of `schedc.passes` and `schedc.syntax.format`. Every node is frozen and
-has a `span`; numbers keep the unit they were written in, so that `fmt` prints what the author wrote.
+Output of `schedc.syntax.parse`, input of `schedc.passes` and `schedc.syntax.format`. Every node is
+frozen and has a `span`; numbers keep the unit they were written in, so that `fmt` prints what the
+author wrote.
 """
 
 from __future__ import annotations
@@ -96,7 +97,7 @@ class Binary:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """`min max abs_diff scale` (two arguments), `log2` (one), `clamp` (three), `charge` (one or two)."""
+    """`min max abs_diff scale` (two arguments), `log2` (1), `clamp` (3), `charge` (1 or 2)."""
 
     function: str
     arguments: tuple[Expr, ...]
@@ -159,8 +160,9 @@ class IsClass:
 
 
 Expr = (
-    Number | Bool | Ref | Fact | Negative | Not | Binary | Call | QueueCall | Ewma | Table | Match | IsClass
-)
+    Number | Bool | Ref | Fact | Negative | Not | Binary | Call | QueueCall | Ewma | Table | Match
+    | IsClass
+)  # fmt: skip
 
 
 # --- items ----------------------------------------------------------------------------------------
@@ -421,16 +423,16 @@ class Dispatch:
 
 
 Item = (
-    Extends | Goal | AssumeRunnable | AssumeWeight | AssumeCgroups | Promise | Tune | Let | Cpus | Queue | State
-    | Class | Cap | Pack | Event | Place | Enqueue | Dispatch
+    Extends | Goal | AssumeRunnable | AssumeWeight | AssumeCgroups | Promise | Tune | Let | Cpus
+    | Queue | State | Class | Cap | Pack | Event | Place | Enqueue | Dispatch
 )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Broken:
-    """A statement that did not parse: its verb ("*" unknown) and the name it speaks of ("" unknown).
+    """A statement that did not parse: its verb, "*" if unknown, and the name that it speaks of.
 
-    Names are as in the source, `used` for a queue, `task.used` for a state.
+    The name is "" if unknown. Names are as in the source: `soon`, or `task.used` for a state.
     """
 
     verb: str

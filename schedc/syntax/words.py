@@ -135,7 +135,8 @@ def wanted(
         if set(group) <= rest:
             rest -= set(group)
             phrases += [f"`{word}`" for word in group]
-    phrases += [f"`{text}`" for text in sorted(rest, key=lambda text: (not text[0].isalpha(), text))]
+    ordered = sorted(rest, key=lambda text: (not text[0].isalpha(), text))
+    phrases += [f"`{text}`" for text in ordered]
     if complete:
         phrases.append("the end of the line" if not block else "the next line")
     return phrases

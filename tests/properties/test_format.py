@@ -122,6 +122,7 @@ def test_the_layout() -> None:
 
 
 def test_a_broken_source_is_refused() -> None:
-    text, problems = format_source(Source.from_text("broken.sched", "policy p 1.0.0\nqueue a fifo;\n"))
+    source = Source.from_text("broken.sched", "policy p 1.0.0\nqueue a fifo;\n")
+    text, problems = format_source(source)
     assert text is None
     assert [found.code for found in problems] == ["E0113"]

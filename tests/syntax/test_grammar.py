@@ -6,6 +6,7 @@ schedc is stricter than Lark in one point: words that run together (`idleinllc`)
 import json
 import random
 import re
+from itertools import pairwise
 
 import lark
 import pytest
@@ -43,7 +44,7 @@ def run_together(text: str, tokens: list[lark.Token]) -> bool:
         left.end_pos == right.start_pos
         and re.match(r"\w", text[right.start_pos])
         and re.match(r"\w", text[right.start_pos - 1])
-        for left, right in zip(tokens, tokens[1:], strict=False)
+        for left, right in pairwise(tokens)
     )
 
 
