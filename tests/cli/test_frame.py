@@ -181,20 +181,23 @@ def test_completion_knows_commands_and_options() -> None:
     assert "sarif" in complete("schedc check --format ", 3)
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["completion", "bash"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["check", str(ROOT / "stdlib_policies" / "fifo.sched")]]
+)
 def test_start_up_is_quick(arguments: list[str]) -> None:
-    """The goal is 200 ms; the best of several is compared, with room for a busy machine."""
+    """The goal is 200 ms. On a busy machine nothing is that quick, not even an empty program; there
+    the best of several is compared with that one, which takes 10 to 15 ms on an idle machine."""
     def once() -> float:
         begin = time.perf_counter()
-        subprocess.run([*SCHEDC, *arguments], stdout=subprocess.DEVNULL, env=environment(),
-                       check=True)
+        subprocess.run([*SCHEDC, *arguments], stdout=subprocess.DEVNULL,
+                       stderr=subprocess.DEVNULL, env=environment(), check=True)
         return time.perf_counter() - begin
 
     best = min(once() for _ in range(5))
     bare = min(
         _timed([sys.executable, "-c", "pass"]) for _ in range(5)
     )
-    assert best < 0.2 or best < 8 * bare
+    assert best < 0.2 or best < 20 * bare
 
 
 def _timed(command: list[str]) -> float:
