@@ -38,6 +38,9 @@ def read_outcome(
         except VmError:
             late = " (it was killed at the time limit)" if timed_out else ""
             void = Void(CANNOT_LOAD, f"the loader left no report{late}")
+    elif (before := out.get("before", b"disabled").strip()) != b"disabled":
+        state = before.decode(errors="replace")[:20]
+        void = Void(NOT_RESTORED, f"a sched_ext scheduler was still there (state {state})")
     if void is None and timed_out:
         code = EJECTED if c_text is not None else WORKLOAD_FAILED
         void = Void(code, "the workload did not end in time")

@@ -217,6 +217,7 @@ class _Bench:
             # A link, so that a run that is killed at its time limit still leaves its files.
             f"mkdir -p /job/run{number} /job/out/run{number} && cd /job/run{number} || exit 1",
             f"ln -s /job/out/run{number} out",
+            "cat /sys/kernel/sched_ext/state > out/before",
             command,
             "echo $? > out/status; cd /job",
         )

@@ -92,6 +92,14 @@ def test_a_damaged_report_is_void_not_a_crash(load: object) -> None:
     assert void is not None and void.code == "E0802"
 
 
+def test_a_baseline_under_a_leftover_scheduler_is_void() -> None:
+    out = {"status": b"0", "measured": RESULT, "before": b"enabled\n"}
+    void = read_outcome(out, "batch", "6.18", c_text=None, timed_out=False, seconds=1).void
+    assert void is not None and void.code == "E0805"
+    out["before"] = b"disabled\n"
+    assert read_outcome(out, "batch", "6.18", c_text=None, timed_out=False, seconds=1).void is None
+
+
 def test_a_workload_that_fails_is_its_own_fault() -> None:
     for outcome, code in (
         (judged(None, status="2"), "E1211"),
