@@ -187,7 +187,7 @@ def test_completion_knows_commands_and_options() -> None:
 )
 def test_start_up_is_quick(arguments: list[str]) -> None:
     """The goal is 200 ms on an idle machine. Processor time is measured, because a busy machine
-    would be; shared caches still slow it, so an empty program (10 to 15 ms) is the other measure."""
+    would be; shared caches still slow it, so an empty program (10 to 15 ms) is a second measure."""
     best = min(_cpu_time([*SCHEDC, *arguments]) for _ in range(5))
     empty = min(_cpu_time([sys.executable, "-c", "pass"]) for _ in range(5))
     assert best < 0.2 or best < 16 * empty
