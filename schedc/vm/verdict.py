@@ -187,7 +187,8 @@ def _verdict(report: dict[str, Any], kernel: str, c_text: str) -> Verdict:
         restarts=int(report["restarts"]),
         command_status=int(report["command_status"]),
         seconds={
-            stage: int(report[f"{stage}_ns"]) / 1e9 for stage in ("load", "attach", "attached")
+            stage: int(report.get(f"{stage}_ns", 0)) / 1e9
+            for stage in ("load", "attach", "attached", "detach")
         },
     )
 

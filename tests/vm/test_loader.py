@@ -24,6 +24,9 @@ pytestmark = [pytest.mark.vm, pytest.mark.timeout(600)]
 
 PATIENCE_S = 120.0
 LOAD = "schedc-load --object policy.o --report out/load.json"
+ENABLED = """
+for i in $(seq 300); do grep -qx enabled /sys/kernel/sched_ext/state && break; sleep 0.1; done
+"""
 
 
 def boot(spec: str) -> Machine:
@@ -154,10 +157,7 @@ def test_not_an_object(machine: Machine) -> None:
 def test_the_default_scheduler_is_back_when_the_loader_is_killed(each: Machine) -> None:
     script = f"""
 {LOAD} --hold 100 &
-for i in $(seq 200); do
-    grep -q enabled /sys/kernel/sched_ext/state && break
-    sleep 0.05
-done
+{ENABLED}
 cat /sys/kernel/sched_ext/state /sys/kernel/sched_ext/root/ops
 kill -9 $!
 for i in $(seq 200); do
@@ -172,25 +172,34 @@ cat /sys/kernel/sched_ext/state
 
 
 def test_a_loader_that_is_asked_to_stop_reports(machine: Machine) -> None:
-    script = f"{LOAD} --hold 100 & sleep 2; kill -TERM $!; wait $!"
+    script = f"{LOAD} --hold 100 &\n{ENABLED}\nkill -TERM $!; wait $!"
     verdict = load(machine, fixture_object("fifo"), script)
     assert verdict.good
 
 
 def test_a_cpu_that_comes_and_goes(each: Machine) -> None:
+    # Enabled twice more: without the cpu, and with it again.
     script = f"""
-online=/sys/devices/system/cpu/cpu1/online
-{LOAD} --reattach -- sh -c "
-    cat /sys/kernel/sched_ext/enable_seq; echo 0 >$online; sleep 2
-    cat /sys/kernel/sched_ext/state /sys/kernel/sched_ext/enable_seq
-    echo 1 >$online; sleep 2; cat /sys/kernel/sched_ext/state"
+cat >work.sh <<'END'
+cd /sys/kernel/sched_ext
+again() {{
+    for i in $(seq 300); do
+        [ $(cat enable_seq) -gt $1 ] && grep -qx enabled state && break
+        sleep 0.1
+    done
+    echo $(cat state) $(( $(cat enable_seq) - $first ))
+}}
+first=$(cat enable_seq)
+echo 0 >/sys/devices/system/cpu/cpu1/online; again $first
+echo 1 >/sys/devices/system/cpu/cpu1/online; again $((first + 1))
+END
+{LOAD} --reattach -- sh work.sh
 """
     result = each.run(Job({"policy.o": fixture_object("fifo")}, script), PATIENCE_S)
     verdict = verdict_of(result, each)
     assert verdict.outcome is Outcome.fine, result.console
     assert verdict.restarts == 2
-    assert result.console.split()[1] == "enabled"
-    assert result.console.split()[-1] == "enabled"
+    assert result.console.splitlines() == ["enabled 1", "enabled 2"]
 
 
 def test_without_reattach_a_hotplug_ends_in_order(machine: Machine) -> None:
@@ -206,8 +215,9 @@ def test_without_reattach_a_hotplug_ends_in_order(machine: Machine) -> None:
 
 def test_two_schedulers_do_not_fit(machine: Machine) -> None:
     script = f"""
-schedc-load --object policy.o --report first --hold 4 & sleep 1.5
-{LOAD} --hold 1; wait
+schedc-load --object policy.o --report first --hold 100 &
+{ENABLED}
+{LOAD} --hold 1; kill -TERM $!; wait
 """
     verdict = load(machine, fixture_object("fifo"), script)
     assert verdict.outcome is Outcome.not_attached

@@ -161,7 +161,7 @@ def report(**changes: Any) -> dict[str, Any]:
     good = {
         "outcome": 0, "error": 0, "loads": 1, "attaches": 1, "stayed": 1, "detached": 1,
         "restarts": 0, "enable_seq": 1, "command_status": 0,
-        "load_ns": 5, "attach_ns": 6, "attached_ns": 7_000_000_000,
+        "load_ns": 5, "attach_ns": 6, "attached_ns": 7_000_000_000, "detach_ns": 8,
         "stage": "detach", "problem": "", "ops": "quick", "libbpf": "", "kmsg": "a\nb\n",
         "unresolved": "cgroup /no\nexe /such",
         "exit": {"kind": 64, "code": 0, "reason": "unregistered", "msg": ""},

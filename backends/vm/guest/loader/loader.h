@@ -113,6 +113,7 @@ void stop_command(pid_t child);
 bool command_ended(pid_t child);
 void start_exercise(void);
 void stop_exercise(void);
+void reap_exercise(void);
 
 // await.c
 bool await_arguments(int *argc, char ***argv);

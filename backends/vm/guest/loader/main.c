@@ -143,7 +143,8 @@ static enum outcome attach(struct bpf_object *object, struct bpf_link **link)
 			break;
 	run.enable_seq = read_number("/sys/kernel/sched_ext/enable_seq");
 	run.attach_ns = now_ns() - start;
-	if (run.enable_seq == before || !is_current())
+	// Counted when it was enabled, however soon it was thrown out again: that is for the next stage.
+	if (run.enable_seq == before)
 		return fail(NOT_ATTACHED, 0, "attached, but not enabled by the kernel");
 	run.attaches = true;
 	return FINE;
@@ -211,7 +212,13 @@ static enum outcome detach(struct bpf_object *object, struct bpf_link *link)
 	run.detached = wait_for_state("disabled", 5000);
 	run.detach_ns = now_ns() - start;
 	run.has_exit = exit_read(object, &run.exit);
-	return run.detached ? FINE : fail(NOT_RESTORED, 0, "the default scheduler is not back");
+	if (!run.detached)
+		return fail(NOT_RESTORED, 0, "the default scheduler is not back");
+	if (run.has_exit && run.exit.kind > KIND_NORMAL_MAX) {
+		run.stayed = false; // thrown out between our last look and now
+		return fail(EJECTED, 0, "ejected: %s", run.exit.reason);
+	}
+	return FINE;
 }
 
 // One life of a scheduler: from opening the object to its end, whoever ended it.
@@ -333,6 +340,7 @@ int main(int argc, char **argv)
 	}
 	if (child > 0)
 		stop_command(child);
+	reap_exercise();
 	if (run.outcome == FINE && run.command_status)
 		run.outcome = COMMAND_FAILED;
 	kmsg_collect(kmsg, &run.kmsg);
