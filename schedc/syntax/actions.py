@@ -129,24 +129,19 @@ def _ref(b: Builder, parts: Parts, span: Span) -> t.Ref:
 
 
 def _literal(b: Builder, parts: Parts, span: Span) -> t.Number | t.Bool | t.Ref:
-    """`[MINUS] quantity`, or true and false."""
-    value: t.Number | t.Bool | t.Ref = parts[-1]
-    if len(parts) == 1:
-        return value
-    if isinstance(value, t.Number):
-        return t.Number(value.kind, -value.value, "-" + value.text, span)
-    b.complain("E0105", "a reference can't be negated here", span,
-               "write a number, such as `-40ms`")
+    """`[MINUS] number`, a reference, or true and false."""
+    if len(parts) > 1:
+        return _signed(b, parts, span)
+    value: t.Number | t.Bool | t.Ref = parts[0]
     return value
 
 
-def _bound(b: Builder, parts: Parts, span: Span) -> t.Number:
-    value = _literal(b, parts, span)
-    if isinstance(value, t.Number):
+def _signed(b: Builder, parts: Parts, span: Span) -> t.Number:
+    """`[MINUS] number`: the sign belongs to the number, `-40ms`."""
+    value: t.Number = parts[-1]
+    if len(parts) == 1:
         return value
-    b.complain("E0105", "a bound of a range has to be a number", span,
-               "write it out, such as `0ms..40ms`: the proof covers the whole range")
-    return t.Number("int", 0, "0", span)
+    return t.Number(value.kind, -value.value, "-" + value.text, span)
 
 
 def _range(b: Builder, parts: Parts, span: Span) -> t.Range:
@@ -396,5 +391,5 @@ ACTIONS: dict[str, Action] = {
     "queue_function": _token,
     "literal": _literal,
     "range": _range,
-    "bound": _bound,
+    "bound": _signed,
 }

@@ -250,6 +250,18 @@ def _name_wanted(place: Place) -> Diagnostic | None:
     return None
 
 
+def _bound(place: Place) -> Diagnostic | None:
+    token = place.token
+    numbers = {TIME, INT, PERCENT}
+    if token.kind != REF or not numbers <= place.expected:
+        return None
+    if place.before == "-":
+        return error("E0105", "a reference can't be negated here", token.span,
+                     help="write a number, such as `-40ms`")
+    return error("E0105", "a bound of a range has to be a number", token.span,
+                 help="write it out, such as `0ms..40ms`: the proof covers the whole range")
+
+
 def _unit_missing(place: Place) -> Diagnostic | None:
     token = place.token
     if token.kind == INT and TIME in place.expected and INT not in place.expected:
@@ -317,5 +329,5 @@ def _short(text: str) -> str:
 
 _CASES: tuple[Callable[[Place], Diagnostic | None], ...] = (
     _header, _second_header, _foreign, _misplaced_line, _bad_beginning, _no_fact, _chained,
-    _class_scope, _condition, _name_wanted, _unit_missing, _module,
+    _class_scope, _condition, _name_wanted, _bound, _unit_missing, _module,
 )  # fmt: skip

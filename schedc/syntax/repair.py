@@ -181,6 +181,8 @@ def bare_list(place: Place) -> Repair | None:
         if place.tokens[last].fresh:
             break
         last += 1
+    if last == place.at:
+        return None  # the list is missing, and this is another line
     span = Span(place.token.start, place.tokens[last - 1].end)
     inside = "".join(token.text for token in place.tokens[place.at : last]).replace("..", "-")
     found = error("E0116", "a list of cpus without quotes", span, help=f'write `"{short(inside)}"`',

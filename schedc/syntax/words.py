@@ -120,6 +120,9 @@ def wanted(
     if "NAME" in rest:
         rest.discard("NAME")
         phrases.append(_NAME_AFTER.get(previous, "a name"))
+    if {"TIME", "INT", "PERCENT"} <= rest and "REF" not in rest:
+        rest -= {"TIME", "INT", "PERCENT", "-"}
+        phrases.append("a number such as `5ms`, `3` or `20%`")
     if {"TIME", "INT", "PERCENT", "REF"} <= rest:
         rest -= {"TIME", "INT", "PERCENT", "REF", "-", "true", "false"}
         phrases.append("an amount such as `5ms`, `3`, `20%` or `tune.x`")

@@ -101,10 +101,7 @@ def test_drawn_policies(first: str, second: str, seed: int) -> None:
             texts += LARK.parse_interactive(item, start="item").exhaust_lexer()
         except lark.exceptions.UnexpectedInput:
             assume(False)
-    text = spaced(" ".join(texts), seed)
-    # The grammar lets references stand as bounds of a range.
-    assume(not parse(Source.from_text("drawn.sched", text))[1])
-    check(text)
+    check(spaced(" ".join(texts), seed))
 
 
 @pytest.mark.parametrize("number", range(len(CORPUS)))
