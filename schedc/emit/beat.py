@@ -1,23 +1,29 @@
 """The timer: what no callback of the kernel can do in time.
 
-It ends unlimited slices once somebody waits, wakes cpus whose cap has filled again, and decides how many cpus a packed
-policy keeps awake. Input: a `Context`. Output: C text, empty where the policy needs no timer.
+It ends unlimited slices once somebody waits, wakes cpus whose cap has filled again, and decides how
+many cpus a packed policy keeps awake. Input: a `Context`. Output: C text, empty where the policy
+needs no timer.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from schedc.emit.context import Context
 from schedc.emit.names import class_id, nanoseconds
-from schedc.ir.nodes import NS_PER_MS, Queue, SliceUnlimited
+from schedc.emit.rounds import queued
+from schedc.ir.nodes import NS_PER_MS, Const, Queue, SliceUnlimited, TuneRef
 
 
 def period_ns(ctx: Context) -> int:
-    """Time between beats: half of the shortest interval that one must keep, within 1..10 ms; 0 without a timer."""
+    """Time between beats: half of the shortest interval that one must keep, within 1..10 ms; 0
+    without a timer."""
     spans = [cap.period_ns * cap.percent // 100 for cap in ctx.policy.caps]
     spans += [
         ctx.policy.lower(rule.slice.contended)
         for rule in ctx.policy.rules
         if isinstance(rule.slice, SliceUnlimited)
+        if isinstance(rule.slice.contended, Const | TuneRef)
     ]
     if ctx.policy.pack is not None:
         spans.append(20 * NS_PER_MS)
@@ -67,31 +73,24 @@ def beat(ctx: Context) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _waiting(queues: list[Queue]) -> str:
+def _waiting(queues: Iterable[Queue]) -> str:
     """Condition: a task waits in one of the queues that the cpu serves."""
-    tests = []
-    for queue in queues:
-        if queue.domain == "cgroup":
-            tests.append(f"cgroups_waiting_{queue.name}()")
-        else:
-            tests.append(f"scx_bpf_dsq_nr_queued(dsq_{queue.name}(cpu)) > 0")
-    return " ||\n\t\t     ".join(tests)
+    return " || ".join(queued(queue) for queue in queues)
 
 
 def _unlimited(ctx: Context) -> list[str]:
     """An unlimited stint ends once it ran its minimum and somebody waits for the cpu."""
     lines = []
     for rule in ctx.policy.rules:
-        if isinstance(rule.slice, SliceUnlimited):
-            lines += ctx.mark(
-                rule.slice.span,
-                [
-                    f"\t\tif (c->cls_bit & BIT({class_id(rule.cls)}) &&",
-                    f"\t\t    (s64)(now - c->running_since) >= {ctx.print(rule.slice.contended)} &&",
-                    f"\t\t    ({_waiting(list(ctx.policy.queues))}))",
-                    "\t\t\tscx_bpf_kick_cpu(cpu, SCX_KICK_PREEMPT);",
-                ],
-            )
+        if not isinstance(rule.slice, SliceUnlimited):
+            continue
+        tests = [
+            f"c->cls_bit & BIT({class_id(rule.cls)})",
+            f"(s64)(now - c->running_since) >= {ctx.print(rule.slice.contended)}",
+            f"({_waiting(ctx.policy.queues)})",
+        ]
+        lines += ctx.mark(rule.slice.span, [f"\t\tif ({' && '.join(tests)})"])
+        lines.append("\t\t\tscx_bpf_kick_cpu(cpu, SCX_KICK_PREEMPT);")
     return lines
 
 
@@ -100,36 +99,18 @@ def _caps(ctx: Context) -> list[str]:
     lines = []
     for number, cap in enumerate(ctx.policy.caps):
         rule = next(rule for rule in ctx.policy.rules if rule.cls == cap.cls)
-        queue = ctx.policy.queue(rule.queue)
-        lines += ctx.mark(
-            cap.span,
-            [
-                f"\t\tif (bucket_credit(&c->cap[{number}], now, {cap.percent}, {cap.period_ns}LL) > 0 &&",
-                f"\t\t    ({_waiting([queue])}))",
-                "\t\t\tscx_bpf_kick_cpu(cpu, SCX_KICK_IDLE);",
-            ],
-        )
+        limits = f"{cap.percent}, {nanoseconds(cap.period_ns)}"
+        tests = [
+            f"bucket_credit(&c->cap[{number}], now, {limits}) > 0",
+            _waiting([ctx.policy.queue(rule.queue)]),
+        ]
+        lines += ctx.mark(cap.span, [f"\t\tif ({' && '.join(tests)})"])
+        lines.append("\t\t\tscx_bpf_kick_cpu(cpu, SCX_KICK_IDLE);")
     return lines
 
 
-def cgroups_waiting(queue: Queue) -> str:
-    """Definition of `cgroups_waiting_Q`."""
-    return f"""static bool cgroups_waiting_{queue.name}(void)
-{{
-	u32 used = min(cgroup_slots_used, MAX_CGROUPS);
-	s32 slot;
-
-	bpf_for(slot, 0, used) {{
-		if (scx_bpf_dsq_nr_queued(dsq_{queue.name}(slot)) > 0)
-			return true;
-	}}
-	return false;
-}}
-"""
-
-
 def _pack(ctx: Context) -> list[str]:
-    """`pack_cpus`: enough cpus, from number 0 on, that those awake are busy for the share that was asked."""
+    """`pack_cpus`: enough cpus, from number 0 on, that those awake are as busy as was asked."""
     if ctx.policy.pack is None:
         return []
     percent = ctx.policy.pack.percent
@@ -155,7 +136,7 @@ static void pack_cpus(void)
 	bpf_for(cpu, 0, nr_cpu_ids) {{
 		if (!awake)
 			break;
-		if (cpu < want)
+		if (cpu < (s32)want)
 			bpf_cpumask_set_cpu(cpu, awake);
 		else
 			bpf_cpumask_clear_cpu(cpu, awake);

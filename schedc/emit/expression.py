@@ -1,9 +1,10 @@
 """Expressions of the typed policy as C.
 
-Input: an IR expression. Output: C text that evaluates it over s64, in terms of a few local names: `p` the task, `t` its
-context, `cpu` the cpu it is on (or is being placed on), `now`, `ran`, `c` that cpu's context, `llc`, `node`, `slot` (of its
-cgroup) and `m` (of its comm). `schedc.emit.functions` declares those that a text mentions.
-Invariant: the same value as `ir.semantics` gives, for every input in the ranges that were checked.
+Input: an IR expression. Output: C text that evaluates it over s64, in terms of a few local names:
+`p` the task, `t` its context, `cpu` the cpu it is on (or is being placed on), `now`, `ran`, `c`
+that cpu's context, `llc`, `node`, `slot` (of its cgroup) and `m` (of its comm).
+`schedc.emit.functions` declares those that a text mentions. Invariant: the same value as
+`ir.semantics` gives, for every input in the ranges that were checked.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import assert_never
 
-from schedc.emit.names import class_id, field, integer, nanoseconds
+from schedc.emit.names import class_id, field, integer, nanoseconds, queue_id
 from schedc.ir.nodes import (
     CHARGE_MIN_NS,
     Apply,
@@ -102,8 +103,9 @@ _SCOPE_OBJECT = {
 class Printer:
     """Prints expressions of one policy.
 
-    `in_dsq_vtime` is the name of the task variable that lives in `p->scx.dsq_vtime`, if one does; `stint` says
-    that the current stint's length is at hand as `ran` (else the last one's, in the task's context).
+    `in_dsq_vtime` is the name of the task variable that lives in `p->scx.dsq_vtime`, if one does;
+    `stint` says that the current stint's length is at hand as `ran` (else the last one's is, in the
+    task's context).
     """
 
     policy: Policy
@@ -126,7 +128,8 @@ class Printer:
             case Const(value=value, type=type_):
                 if type_.kind in (Kind.TIME, Kind.LAG, Kind.MOMENT) and value:
                     text = nanoseconds(value)
-                    return text, _PRODUCT if "*" in text else (_UNARY if value < 0 else _ATOM)
+                    loose = _UNARY if value < 0 else _ATOM
+                    return text, _PRODUCT if "*" in text else loose
                 return integer(value), _UNARY if value < 0 else _ATOM
             case TuneRef(name=name):
                 return f"tune_{name}", _ATOM
@@ -152,29 +155,27 @@ class Printer:
                 tests = [f"{kind}_matches(p, {i})" for i in indices]
                 return " || ".join(tests), _ATOM if len(tests) == 1 else _OR
             case IsClass(who=who, cls=cls):
-                return f"{'t->waker' if who == 'waker' else 't->cls'} == {class_id(cls)}", _EQUAL
+                field_ = "t->waker" if who == "waker" else "t->cls"
+                return f"{field_} == {class_id(cls)}", _EQUAL
             case _:
                 assert_never(expr)
 
     def _queue_fact(self, expr: QueueFact) -> str:
         queue = self.policy.queue(expr.queue)
-        where = "slot" if queue.domain == "cgroup" else "cpu"
         match expr.function:
-            case "clock" if queue.order == "moment":
-                return "(s64)now"
             case "clock":
-                return f"read_clock_{clock_id(queue)}({clock_arguments(queue)})"
+                return clock_here(queue)
             case "length":
-                return f"(s64)scx_bpf_dsq_nr_queued(dsq_{queue.name}({where}))"
+                return f"(s64)scx_bpf_dsq_nr_queued({dsq_here(queue)})"
             case "head":
-                return f"head_{queue.name}({where}, now)"
+                return f"head_{queue.name}({domain_argument(queue, 'now')})"
 
     def _apply(self, expr: Apply) -> tuple[str, int]:
         args = expr.args
         if expr.op in _INFIX:
             sign, precedence = _INFIX[expr.op]
-            # The right operand of - needs parentheses at equal precedence; && inside || gets them
-            # too, as compilers advise.
+            # The right operand of - needs parentheses at equal precedence; && inside || gets
+            # them too, as compilers advise.
             left = self.text(args[0], _COMPARE if precedence == _OR else precedence)
             right = self.text(args[1], _COMPARE if precedence == _OR else precedence + 1)
             return f"{left} {sign} {right}", precedence
@@ -215,25 +216,55 @@ class Printer:
 
 
 def clock_id(queue: Queue) -> str:
-    """Name of a queue's clock in C: shared clocks and queues are named apart from each other."""
-    return f"{queue.clock}_shared" if queue.shared_clock else queue.name
+    """The variable that holds a queue's clock, or the clock that it shares with others."""
+    return f"shared_clock_{queue.clock}" if queue.shared_clock else f"clock_{queue.name}"
 
 
-def clock_arguments(queue: Queue, domain: str = "") -> str:
-    """Arguments of `read_clock_…`: the domain, unless there is but one, and the time, if the clock drifts."""
-    arguments = []
-    if queue.domain != "machine" and not queue.shared_clock:
-        arguments.append(
-            domain or ("slot" if queue.domain == "cgroup" else f"{domain_of(queue.domain)}(cpu)")
-        )
+def clock_here(queue: Queue) -> str:
+    """The clock of a keyed queue where the task is; that of a `moment` queue is the time."""
+    if queue.order == "moment":
+        return "(s64)now"
+    return read_clock(queue, domain_here(queue))
+
+
+def read_clock(queue: Queue, domain: str) -> str:
+    """Call that reads a queue's clock in a domain: the argument is left out where there is but one
+    clock, and the time given where the clock drifts."""
+    arguments = [] if queue.domain == "machine" or queue.shared_clock else [domain]
     if queue.drift_shift is not None:
         arguments.append("now")
-    return ", ".join(arguments)
+    return f"read_{clock_id(queue)}({', '.join(arguments)})"
 
 
-def domain_of(domain: str) -> str:
-    """Function of the runtime that gives a cpu's domain."""
-    return {"cpu": "cpu_index", "llc": "llc_of", "node": "node_of"}[domain]
+_DOMAIN_HERE = {
+    "machine": "0",
+    "cpu": "cpu_index(cpu)",
+    "llc": "llc_of(cpu)",
+    "node": "node_of(cpu)",
+    "cgroup": "slot",
+}
+
+
+def domain_here(queue: Queue) -> str:
+    """Number of the queue's domain where the task is."""
+    return _DOMAIN_HERE[queue.domain]
+
+
+def dsq_here(queue: Queue) -> str:
+    """The kernel's id of the queue where the task is."""
+    return f"dsq({queue_id(queue.name)}, {domain_here(queue)})"
+
+
+def domain_argument(queue: Queue, *more: str) -> str:
+    """What tells a function of the queue's where it is asked: a cpu, a control group, nothing."""
+    place = {"machine": [], "cgroup": ["slot"]}.get(queue.domain, ["cpu"])
+    return ", ".join([*place, *more])
+
+
+def domain_parameters(queue: Queue, *more: str) -> str:
+    """Parameters for the arguments of `domain_argument`."""
+    types = {"cpu": "s32 cpu", "slot": "u32 slot", "now": "u64 now"}
+    return ", ".join(types[name] for name in domain_argument(queue, *more).split(", "))
 
 
 def comm_patterns(policy: Policy) -> list[CommPattern]:

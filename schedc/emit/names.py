@@ -1,7 +1,9 @@
 """Names of the generated C: the policy's own, kept apart from C's and from the runtime's.
 
-A policy's names match [a-z][a-z0-9_]*, so that they are C identifiers; those that C or the runtime uses already get
-an underscore at the end. Nothing else of a policy's text becomes an identifier.
+A policy's names match [a-z][a-z0-9_]*, so that they are C identifiers; where C or the runtime uses
+one already, it gets an underscore at the end. Nothing else of a policy's text becomes an
+identifier. Invariant: different names of a policy stay different, and no two stems (the fixed first
+parts of generated names) begin alike, so that `stem_name` says which stem it is made of.
 """
 
 from __future__ import annotations
@@ -9,44 +11,60 @@ from __future__ import annotations
 from schedc.ir.nodes import NS_PER_MS
 
 _C_WORDS = frozenset(
-    """auto break case char const continue default do double else enum extern float for goto if inline int long
-    register restrict return short signed sizeof static struct switch typedef union unsigned void volatile while
-    bool true false asm typeof u8 u16 u32 u64 s32 s64 main""".split()
+    """auto break case char const continue default do double else enum extern float for goto if
+    inline int long register restrict return short signed sizeof static struct switch typedef union
+    unsigned void volatile while bool true false asm typeof u8 u16 u32 u64 s32 s64 main""".split()
 )
 
-_TASK_FIELDS = frozenset(
-    """cls home queued_at waited slept slept_at burst_base ran wakes wakings last_wake last_waking waker sync woken
-    cgroup counted""".split()
+TASK_FIELDS = frozenset(
+    """cls queued_at waited slept slept_at burst_base ran wakes wakings last_wake last_waking waker
+    sync woken counted""".split()
 )
+"""Members of `struct task_ctx` that are the runtime's; so are those that begin with `home_`."""
 
-_CPU_FIELDS = frozenset(
-    """started paid running_since cls line picked retry kept bucket served count cap next credit contended""".split()
+CPU_FIELDS = frozenset(
+    """started paid running_now cls_bit running_since retry line picked bucket cap served count
+    kept""".split()
 )
+"""Members of `struct cpu_ctx` that are the runtime's; so are those that begin with `next_`."""
 
-# First parts of functions and variables that end in a name of the policy's or of a callback.
-_STEMS = frozenset(
-    """on dsq clock read_clock head head_waited window rebase enqueue preempt_for take steal share lowest lowest_head
-    keep cgroups_waiting cpu_in cpus tune comm_matches claim_in place slice cgroup nr record scx task note""".split()
+_FIELD_STEMS = {"task": "home_", "cpu": "next_"}
+
+STEMS = frozenset(
+    """on clock shared_clock read_clock read_shared_clock head first_waited least_head window rebase
+    enqueue preempt_for take steal share lowest keep cgroups_waiting cpu_in cpus tune
+    comm_matches""".split()
 )
+"""First parts of functions and variables that end in a name of the policy's, a number or an
+event."""
 
 
 def field(name: str, scope: str) -> str:
     """Name of a state variable as a member of its scope's structure."""
-    taken = {"task": _TASK_FIELDS, "cpu": _CPU_FIELDS}.get(scope, frozenset())
-    return name + "_" if name in _C_WORDS or name in taken else name
+    taken = {"task": TASK_FIELDS, "cpu": CPU_FIELDS}.get(scope, frozenset()) | _C_WORDS
+    stem = _FIELD_STEMS.get(scope)
+    clash = name.rstrip("_") in taken or (stem is not None and name.startswith(stem))
+    return f"{name}_" if clash else name
 
 
 def prefix(policy: str) -> str:
     """Prefix of the callbacks, from the policy's name."""
-    return policy + "_" if policy in _STEMS else policy
+    return f"{policy}_" if policy.rstrip("_") in STEMS | {"record", "scx"} else policy
 
 
 def class_id(name: str) -> str:
+    """The enumerator of a class."""
     return f"CLASS_{name.upper()}"
 
 
 def queue_id(name: str) -> str:
+    """The enumerator of a queue."""
     return f"QUEUE_{name.upper()}"
+
+
+def mask_id(cpus: str) -> str:
+    """The enumerator of a set of cpus."""
+    return f"MASK_SET_{cpus.upper()}"
 
 
 _UNITS = ((1000 * NS_PER_MS, "NSEC_PER_SEC"), (NS_PER_MS, "NSEC_PER_MSEC"), (1000, "NSEC_PER_USEC"))
@@ -57,7 +75,8 @@ def nanoseconds(value: int) -> str:
     sign, magnitude = ("-", -value) if value < 0 else ("", value)
     for unit, name in _UNITS:
         if magnitude and magnitude % unit == 0:
-            return f"{sign}{magnitude // unit} * {name}"
+            count = magnitude // unit
+            return f"{sign}{name}" if count == 1 else f"{sign}{count} * {name}"
     return integer(value)
 
 

@@ -1,17 +1,19 @@
 """What a policy needs of the runtime: which fields are kept, which callbacks exist.
 
-Input: a typed policy. Output: `Needs`, a bag of facts that the templates ask. Invariant: a field is maintained in every
-callback that its meaning takes if and only if something reads it, so that a simple policy is simple C.
+Input: a typed policy. Output: `Needs`, a bag of facts that the templates ask. Invariant: a field is
+maintained in every callback that its meaning takes if and only if something reads it, so that a
+simple policy is simple C.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from schedc.emit.names import field
 from schedc.ir.nodes import (
     Budget,
     CountLimit,
+    Expr,
     FactRef,
     Keep,
     Kind,
@@ -20,18 +22,18 @@ from schedc.ir.nodes import (
     Queue,
     Share,
     SliceUnlimited,
-    State,
     StateRef,
     Steal,
     Take,
 )
-from schedc.ir.walk import asks_class_of, everywhere, facts_used, subexpressions
+from schedc.ir.walk import asks_class_of, facts_used, rule_expressions, subexpressions
 
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """See `of`. `task_ctx`: some state must be kept per task even with counters off. `enq_last`: a task
-    that nobody competes with is queued all the same at the end of its slice."""
+    """See `of`. `task_ctx`: some state must be kept per task even with counters off. `enq_last`: a
+    task that nobody competes with is queued all the same at the end of its slice. `wakes`:
+    something is noted at a wake-up."""
 
     facts: frozenset[str]
     vtime_in_dsq: str | None
@@ -54,16 +56,19 @@ class Needs:
     scopes: frozenset[str]
     perf: bool
     enq_last: bool
+    wakes: bool
 
     @property
     def paid(self) -> bool:
         """Whether stints are paid for: by a line's bucket, a share or a cap."""
         return bool(self.budgets or self.shares)
 
-    @property
-    def wake_facts(self) -> bool:
-        """Whether something is noted at a wake-up besides the policy's own handler."""
-        return bool(self.facts & {"burst", "slept", "wakes", "wakings", "sync"}) or self.waker
+
+_IN_TASK = frozenset({"burst", "slept", "waited", "wakes", "wakings", "sync", "cgroup_runnable"})
+"""Facts that are kept in the task's context."""
+
+_AT_WAKE = frozenset({"burst", "slept", "wakes", "wakings", "sync"})
+"""Facts that are noted when a task wakes."""
 
 
 def of(policy: Policy) -> Needs:
@@ -72,30 +77,14 @@ def of(policy: Policy) -> Needs:
     lines = policy.dispatch
     keyed = tuple(q for q in policy.queues if q.order == "vtime")
     homes = tuple(q for q in keyed if q.domain != "machine" and not q.shared_clock)
-    in_dsq = None if homes else _vtime_in_dsq(policy, keyed)
-    one_class = len(policy.classes) == 1
-    preempt = any(rule.preempt for rule in policy.rules)
-    unlimited = any(isinstance(rule.slice, SliceUnlimited) for rule in policy.rules)
-    perf = any(rule.perf is not None for rule in policy.rules)
-    # Where a cpu may have to idle beside a runnable task, the kernel must not keep one by itself.
-    enq_last = bool(policy.caps) or any(cls.affinity == "confine" for cls in policy.classes)
+    in_dsq = None if homes else vtime_in_dsq(policy, keyed)
     aged = any(isinstance(line, Take) and line.after is not None for line in lines)
     states = [s for s in policy.states if s.scope == "task" and s.name != in_dsq]
-    asks_class = asks_class_of(policy, "class") or "class" in {s.scope for s in policy.states}
     waker = asks_class_of(policy, "waker")
-    many_keyed = any(policy.queue(rule.queue).order == "vtime" for rule in policy.rules)
-    stored = (
-        asks_class
-        or waker
-        or (not one_class and (preempt or unlimited or perf or enq_last or many_keyed))
-    )
-    last_ran = _asks_last_ran(policy)
-    in_task = bool(facts & {"burst", "slept", "waited", "wakes", "wakings", "sync"})
-    cgroups = (
-        any(q.domain == "cgroup" for q in policy.queues)
-        or any(s.scope == "cgroup" for s in policy.states)
-        or "cgroup_runnable" in facts
-    )
+    stored = stored_class(policy)
+    last_ran = asks_last_ran(policy)
+    in_task = bool(states or homes or aged or facts & _IN_TASK)
+    wakes = waker or bool(policy.events.get("wake") or facts & _AT_WAKE)
     return Needs(
         facts=facts,
         vtime_in_dsq=in_dsq,
@@ -105,68 +94,82 @@ def of(policy: Policy) -> Needs:
         stored_class=stored,
         waker=waker,
         queued_at=aged or "waited" in facts,
-        task_ctx=bool(states or homes or stored or last_ran or in_task or aged or cgroups),
-        preempt=preempt,
-        unlimited=unlimited,
+        task_ctx=in_task or stored or last_ran or wakes,
+        preempt=any(rule.preempt for rule in policy.rules),
+        unlimited=any(isinstance(rule.slice, SliceUnlimited) for rule in policy.rules),
         budgets=tuple(x for x in lines if isinstance(x, Take) and isinstance(x.limit, Budget)),
         counts=tuple(x for x in lines if isinstance(x, Take) and isinstance(x.limit, CountLimit)),
         shares=tuple(x for x in lines if isinstance(x, Share)),
         lowest=tuple(x for x in lines if isinstance(x, Lowest)),
         keeps=tuple(x for x in lines if isinstance(x, Keep)),
         steals=tuple(x for x in lines if isinstance(x, Steal)),
-        cgroups=cgroups,
+        cgroups=_numbers_cgroups(policy, facts),
         scopes=frozenset(s.scope for s in policy.states),
-        perf=perf,
-        enq_last=enq_last,
+        perf=any(rule.perf is not None for rule in policy.rules),
+        enq_last=_enq_last(policy),
+        wakes=wakes,
     )
 
 
-def _vtime_in_dsq(policy: Policy, keyed: tuple[Queue, ...]) -> str | None:
+def _numbers_cgroups(policy: Policy, facts: frozenset[str]) -> bool:
+    by_cgroup = [q.domain for q in policy.queues] + [s.scope for s in policy.states]
+    return "cgroup" in by_cgroup or "cgroup_runnable" in facts
+
+
+def _enq_last(policy: Policy) -> bool:
+    """Where a cpu may have to idle beside a runnable task, the kernel must not keep one by
+    itself."""
+    return bool(policy.caps) or any(cls.affinity == "confine" for cls in policy.classes)
+
+
+def stored_class(policy: Policy) -> bool:
+    """Whether somebody asks for a task's class after its insertion."""
+    if asks_class_of(policy, "class") or asks_class_of(policy, "waker"):
+        return True
+    if any(state.scope == "class" for state in policy.states):
+        return True
+    if len(policy.classes) == 1:
+        return False
+    return _enq_last(policy) or any(
+        rule.preempt is not None
+        or rule.perf is not None
+        or isinstance(rule.slice, SliceUnlimited)
+        or policy.queue(rule.queue).order == "vtime"
+        for rule in policy.rules
+    )
+
+
+def vtime_in_dsq(policy: Policy, keyed: tuple[Queue, ...]) -> str | None:
     """The task's vtime that may live in `p->scx.dsq_vtime`.
 
-    Inserting overwrites that field with the key. So it can hold the variable only if the key of every keyed
-    insertion is that variable itself, which the window's clamp leaves equal to it, and no other queue is keyed.
+    Inserting overwrites that field with the key. So it can hold the variable only if the key of
+    every keyed insertion is that variable itself, which the window's clamp leaves equal to it, and
+    no other queue is keyed.
     """
-    if len(keyed) != 1 or any(q.order == "moment" for q in policy.queues):
+    if len(keyed) != 1 or any(queue.order == "moment" for queue in policy.queues):
         return None
-    rules = [rule for rule in policy.rules if rule.key is not None]
-    match [rule.key for rule in rules]:
-        case [StateRef(scope="task", name=name), *rest] if all(
-            isinstance(key, StateRef) and (key.scope, key.name) == ("task", name) for key in rest
-        ):
-            vtimes = [s for s in policy.states if s.type.kind is Kind.VTIME]
-            return name if len(vtimes) == 1 else None
-        case _:
-            return None
+    vtimes = [state for state in policy.states if state.type.kind is Kind.VTIME]
+    if len(vtimes) != 1 or vtimes[0].scope != "task":
+        return None
+    keys = [rule.key for rule in policy.rules if rule.key is not None]
+    name = vtimes[0].name
+    same = all(isinstance(k, StateRef) and (k.scope, k.name) == ("task", name) for k in keys)
+    return name if keys and same else None
 
 
-def _asks_last_ran(policy: Policy) -> bool:
+def asks_last_ran(policy: Policy) -> bool:
     """Whether `ran` is read where the stint is over, so that it must be kept for the task."""
-    current = {
-        id(e)
-        for event in ("stop", "tick")
-        for a in policy.events.get(event, ())
-        for root in (a.value, a.when)
-        if root is not None
-        for e in subexpressions(root)
-    }
-    current |= {
-        id(e)
-        for line in policy.dispatch
-        if isinstance(line, Keep)
-        for e in subexpressions(line.when)
-    }
-    return any(
-        isinstance(e, FactRef) and e.name == "ran" and id(e) not in current
-        for e in everywhere(policy)
-    )
+    return any(isinstance(e, FactRef) and e.name == "ran" for e in _outside_stints(policy))
 
 
-def task_states(policy: Policy, needs: Needs) -> list[State]:
-    """State variables that are members of `struct task_ctx`."""
-    return [s for s in policy.states if s.scope == "task" and s.name != needs.vtime_in_dsq]
-
-
-def scope_states(policy: Policy, scope: str) -> list[str]:
-    """Members of a scope's structure, as declarations."""
-    return [f"s64 {field(s.name, scope)};" for s in policy.states if s.scope == scope]
+def _outside_stints(policy: Policy) -> Iterator[Expr]:
+    """Every expression but those of `stop`, `tick` and `keep`, during which a stint goes on."""
+    roots = [cls.when for cls in policy.classes]
+    for event, assigns in policy.events.items():
+        if event not in ("stop", "tick"):
+            roots += [root for assign in assigns for root in (assign.value, assign.when)]
+    roots += [rung.when for rungs in policy.places for rung in rungs]
+    roots += rule_expressions(policy)
+    for root in roots:
+        if root is not None:
+            yield from subexpressions(root)

@@ -1,323 +1,267 @@
-"""From a task to its queue: class, event handlers, window, slice, key, kicks and preemption.
+"""From a task to its queue: class, window, slice, key, insertion.
 
-Input: a `Context`. Output: `Function`s in an order in which each is defined before it is used.
+Input: a `Context`. Output: `Function`s, each to be defined after those that it calls.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from schedc.emit.context import Context
-from schedc.emit.expression import clock_arguments, clock_id, domain_of
-from schedc.emit.functions import Function, function
-from schedc.emit.names import class_id, nanoseconds
-from schedc.emit.placing import searched
-from schedc.ir.nodes import EVENTS, Budget, Kind, Queue, Rule, Slice, StateRef, Steal, Take
+from schedc.emit.expression import clock_id, domain_here, dsq_here, read_clock
+from schedc.emit.functions import Function, declare, expression, function, mentions
+from schedc.emit.names import class_id, mask_id, nanoseconds, queue_id
+from schedc.emit.placing import claim_within, searched
+from schedc.emit.preempting import preemption
+from schedc.ir.nodes import Expr, Kind, Policy, Queue, Rule, Slice, State, StateRef, Steal
+
+_LONG = 40
+"""An argument longer than this is given a name first."""
 
 
 def classify(ctx: Context) -> Function:
     """`u32 classify(...)`: the first class whose condition holds."""
+    if ctx.one_class:
+        return expression(ctx.cls)
     lines: list[str] = []
     for cls in ctx.policy.classes:
-        tests = [] if cls.when is None else [ctx.print(cls.when, 0)]
-        if cls.affinity == "confine":
-            tests = [f"({tests[0]})"] if tests else []
-            tests.append(f"may_use(p, cpu, MASK_SET_{cls.cpus.upper()}, cpu_in_{cls.cpus}(cpu))")
-        statement = [f"\t\treturn {class_id(cls.name)};"]
+        tests = []
+        if cls.when is not None:
+            tests.append(ctx.print(cls.when, 3 if cls.affinity == "confine" else 0))
+        if cls.affinity == "confine" and cls.cpus is not None:
+            tests.append(f"may_use(p, {mask_id(cls.cpus)}, cpu_in_{cls.cpus}(cpu))")
         if tests:
-            lines += ctx.mark(cls.span, [f"\tif ({' && '.join(tests)})", *statement])
+            lines += ctx.mark(cls.span, [f"\tif ({' && '.join(tests)})"])
+            lines.append(f"\t\treturn {class_id(cls.name)};")
         else:
             lines.append(f"\treturn {class_id(cls.name)};")
-    return function("classify", "u32", lines)
-
-
-def event_handlers(ctx: Context) -> dict[str, Function]:
-    """`on_stop` and the like, for the events that the policy handles."""
-    found = {}
-    for event in EVENTS:
-        body = [
-            line
-            for assign in ctx.policy.events.get(event, ())
-            for line in _assignment(ctx, event, assign)
-        ]
-        if body:
-            found[event] = function(f"on_{event}", "void", body)
-    return found
-
-
-def _assignment(ctx: Context, event: str, assign) -> list[str]:
-    stint = event in ("stop", "tick")
-    state = ctx.policy.state(assign.target.scope, assign.target.name)
-    value = ctx.print(assign.value, 0, stint)
-    bounds = [
-        nanoseconds(bound)
-        if state.type.kind in (Kind.TIME, Kind.LAG, Kind.MOMENT)
-        else f"{bound}LL"
-        for bound in (state.low, state.high)
-    ]
-    match assign.clamp_low, assign.clamp_high:
-        case True, True:
-            value = f"clamp({value}, {bounds[0]}, {bounds[1]})"
-        case True, False:
-            value = f"max({value}, {bounds[0]})"
-        case False, True:
-            value = f"min({value}, {bounds[1]})"
-    target = ctx.printer.lvalue(assign.target)
-    if assign.when is None:
-        return ctx.mark(assign.span, [f"\t{target} = {value};"])
-    guard = ctx.print(assign.when, 0, stint)
-    return ctx.mark(assign.span, [f"\tif ({guard})", f"\t\t{target} = {value};"])
+    return function("classify", "u32", lines, about="The first class whose condition holds.")
 
 
 def slices(ctx: Context) -> Function:
     """`u64 slice_of(...)`: the slice of a task of class `cls`."""
-    bodies = []
-    for rule in ctx.policy.rules:
-        if isinstance(rule.slice, Slice):
-            bodies.append(ctx.mark(rule.slice.span, [f"return {ctx.print(rule.slice.value)};"]))
-        else:
-            bodies.append(ctx.mark(rule.slice.span, ["return SCX_SLICE_INF;"]))
-    # Two classes with the same slice are the same code, whatever lines they come from.
-    texts = [[line for line in body if line[0] not in "\x01\x02"] for body in bodies]
-    if all(text == texts[0] for text in texts):
-        return function("slice_of", "u64", [f"\t{line}" for line in texts[0]])
-    last = (
-        f"\treturn {nanoseconds(ctx.policy.rules[-1].slice.low)};"
-        if isinstance(ctx.policy.rules[-1].slice, Slice)
-        else "\treturn SCX_SLICE_INF;"
-    )
-    return function("slice_of", "u64", [*ctx.switch(bodies), last])
+    values = [slice_value(ctx, rule) for rule in ctx.policy.rules]
+    if len(set(values)) == 1:
+        return expression(values[0])
+    *bodies, last = [
+        ctx.mark(rule.slice.span, [f"return {value};"])
+        for rule, value in zip(ctx.policy.rules, values, strict=True)
+    ]
+    lines = ctx.switch([*bodies, []])
+    lines += [last[0], f"\t{last[1]}", *last[2:]]
+    return function("slice_of", "u64", lines, about="The slice of a task of the class.")
+
+
+def slice_value(ctx: Context, rule: Rule) -> str:
+    """The slice of a rule as an expression."""
+    return ctx.print(rule.slice.value) if isinstance(rule.slice, Slice) else "SCX_SLICE_INF"
 
 
 def windows(ctx: Context) -> dict[str, Function]:
-    """For each vtime queue `rebase_Q` (follow the domain's clock) and `window_Q` (clamp, and give the clock)."""
+    """For each vtime queue `rebase_Q` (follow the domain's clock), if it takes that, and `window_Q`
+    (clamp the task's vtime, and give the clock)."""
     made: dict[str, Function] = {}
     for queue in ctx.needs.keyed:
-        variables = [
-            s
-            for s in ctx.policy.states
-            if s.type.kind is Kind.VTIME and s.type.clock == queue.clock
-        ]
-        refs = [StateRef(s.scope, s.name, s.type, s.span) for s in variables]
-        body = [f"\ts64 clock = read_clock_{clock_id(queue)}({clock_arguments(queue)});", ""]
+        refs = [_ref(s) for s in ctx.policy.states if s.type.clock == queue.clock and _is_vtime(s)]
+        body = [f"\ts64 clock = {read_clock(queue, domain_here(queue))};"]
         if queue in ctx.needs.homes:
             rebase = _rebase(ctx, queue, [ref for ref in refs if ref.scope == "task"])
             made[rebase.name] = rebase
             body.append(f"\t{rebase.call};")
         for ref in refs:
-            target = ctx.printer.lvalue(ref)
-            value = ctx.print(ref)
-            body.append(
-                f"\t{target} = clamp({value}, {_edge(queue.window.low)}, {_edge(queue.window.high)});"
-            )
-        window = function(f"window_{queue.name}", "s64", [*body, "\treturn clock;"])
+            ends = f"{ctx.edge(queue, 'low')}, {ctx.edge(queue, 'high')}"
+            body.append(f"\t{ctx.printer.lvalue(ref)} = clamp({ctx.print(ref)}, {ends});")
+        about = "The task's vtime stays near the queue's clock; gives the clock."
+        window = function(f"window_{queue.name}", "s64", [*body, "\treturn clock;"], about=about)
         made[window.name] = window
     return made
 
 
-def _edge(offset: int, clock: str = "clock") -> str:
-    if offset == 0:
-        return clock
-    return f"{clock} {'-' if offset < 0 else '+'} {nanoseconds(abs(offset))}"
+def _is_vtime(state: State) -> bool:
+    return state.type.kind is Kind.VTIME
+
+
+def _ref(state: State) -> StateRef:
+    return StateRef(state.scope, state.name, state.type, state.span)
 
 
 def _rebase(ctx: Context, queue: Queue, variables: list[StateRef]) -> Function:
     """`rebase_Q`: a task that changed its domain keeps its distance to the clock."""
-    home, now = f"t->home_{queue.name}", (", now" if queue.drift_shift is not None else "")
-    where = "slot" if queue.domain == "cgroup" else f"{domain_of(queue.domain)}(cpu)"
-    body = [f"\tu32 here = {where};", "", f"\tif ({home} == here)", "\t\treturn;"]
-    for ref in variables:
-        target = ctx.printer.lvalue(ref)
-        body += [
-            f"\t{target} += read_clock_{queue.name}(here{now}) -",
-            f"\t\tread_clock_{queue.name}({home}{now});",
-        ]
-    body.append(f"\t{home} = here;")
-    return function(f"rebase_{queue.name}", "void", body)
+    home = f"t->home_{queue.name}"
+    body = [f"\tu32 here = {domain_here(queue)};", f"\tif ({home} == here)", "\t\treturn;"]
+    body += [
+        f"\t{ctx.printer.lvalue(ref)} += {read_clock(queue, 'here')} - {read_clock(queue, home)};"
+        for ref in variables
+    ]
+    about = "A task that changed its domain keeps its distance to the clock."
+    return function(f"rebase_{queue.name}", "void", [*body, f"\t{home} = here;"], about=about)
 
 
 def newcomer(ctx: Context) -> list[str]:
-    """Statements of `enable` that start a task's variables: declared values, and vtimes behind the clock."""
+    """Statements of `enable` that start a task's variables: declared values, and vtimes that lie
+    behind the clock by the longest slice."""
     lines = []
     for state in ctx.policy.states:
         if state.scope != "task":
             continue
-        target = ctx.printer.lvalue(StateRef("task", state.name, state.type, state.span))
+        target = ctx.printer.lvalue(_ref(state))
         if state.initial is not None:
             lines += ctx.mark(state.span, [f"\t{target} = {ctx.print(state.initial)};"])
             continue
-        queue = next(q for q in ctx.needs.keyed if q.clock == state.type.clock)
-        longest = max(q.slice_max_ns for q in ctx.needs.keyed if q.clock == state.type.clock)
-        clock = f"read_clock_{clock_id(queue)}({clock_arguments(queue)})"
-        lines += ctx.mark(
-            state.span, [f"\t{target} = {clock} + charge({nanoseconds(longest)}, weight_of(p));"]
-        )
-        if queue in ctx.needs.homes:
-            where = "slot" if queue.domain == "cgroup" else f"{domain_of(queue.domain)}(cpu)"
-            lines.append(f"\tt->home_{queue.name} = {where};")
+        queues = [q for q in ctx.needs.keyed if q.clock == state.type.clock]
+        clock = read_clock(queues[0], domain_here(queues[0]))
+        longest = nanoseconds(max(queue.slice_max_ns for queue in queues))
+        start = f"{clock} + charge({longest}, weight_of(p))"
+        lines += ctx.mark(state.span, [f"\t{target} = {start};"])
+        if queues[0] in ctx.needs.homes:
+            lines.append(f"\tt->home_{queues[0].name} = {domain_here(queues[0])};")
     return lines
 
 
-def admission(ctx: Context, handlers: dict[str, Function], window: dict[str, Function]) -> Function:
+def admission(
+    ctx: Context, handlers: Mapping[str, Function], window: Mapping[str, Function], slice_: Function
+) -> Function:
     """`u64 admit(...)`: what precedes a direct insertion behind a claimed cpu; gives the slice."""
     body = [f"\t{handlers['enqueue'].call};"] if "enqueue" in handlers else []
-    bodies = []
-    for rule in ctx.policy.rules:
-        made = window.get(f"window_{rule.queue}")
-        bodies.append([f"{made.call};"] if made else [])
-    body += ctx.switch(bodies) if any(bodies) else []
-    slice_ = slices(ctx)
-    return function("admit", "u64", [*body, f"\treturn {slice_.call};"])
+    found = [window.get(f"window_{rule.queue}") for rule in ctx.policy.rules]
+    body += ctx.switch([[f"{made.call};"] if made else [] for made in found]) if any(found) else []
+    if not body:
+        return slice_
+    about = "What comes before a task goes straight to a claimed cpu; gives its slice."
+    return function("admit", "u64", [*body, f"\treturn {slice_.call};"], about=about)
 
 
-def enqueue_rules(ctx: Context, window: dict[str, Function]) -> list[Function]:
-    """`enqueue_CLASS(...)`: insert into the class's queue, then wake a cpu for it."""
-    return [made for rule in ctx.policy.rules for made in _rule(ctx, rule, window)]
+def enqueue_rules(ctx: Context, window: Mapping[str, Function]) -> list[list[Function]]:
+    """For each rule `enqueue_CLASS(...)`, which inserts into the class's queue and wakes a cpu for
+    it, last; before it the functions that only it calls."""
+    return [_rule(ctx, rule, window) for rule in ctx.policy.rules]
 
 
-def _rule(ctx: Context, rule: Rule, window: dict[str, Function]) -> list[Function]:
+def _rule(ctx: Context, rule: Rule, window: Mapping[str, Function]) -> list[Function]:
     queue = ctx.policy.queue(rule.queue)
-    where = "slot" if queue.domain == "cgroup" else "cpu"
-    slice_ = ctx.print(rule.slice.value) if isinstance(rule.slice, Slice) else "SCX_SLICE_INF"
-    body: list[str] = []
-    match queue.order:
-        case "fifo":
-            insert = [f"\tscx_bpf_dsq_insert(p, dsq_{queue.name}({where}), {slice_}, enq_flags);"]
-        case order:
-            if order == "vtime":
-                body += [f"\ts64 clock = {window[f'window_{queue.name}'].call};", ""]
-            clock = "clock" if order == "vtime" else "(s64)now"
-            insert = [
-                f"\tscx_bpf_dsq_insert_vtime(p, dsq_{queue.name}({where}), {slice_},",
-                f"\t\t\t\t {_key(ctx, rule, queue, clock)}, enq_flags);",
-            ]
-    if body and "clock" not in "".join(insert):
-        body = [f"\t{window[f'window_{queue.name}'].call};"]
-    body += ctx.mark(rule.span, insert)
-    made = [] if rule.preempt is None else [_preemption(ctx, rule)]
+    body = []
+    if ctx.counting:
+        counted = f"{ctx.task}, {class_id(rule.cls)}, {queue_id(queue.name)}"
+        body += ["\tif (counters)", f"\t\tcount_insert({counted});"]
+    window_call = window[f"window_{queue.name}"].call if queue.order == "vtime" else ""
+    key = "" if rule.key is None else _key(ctx, rule.key, queue)
+    if window_call:
+        body.append(f"\ts64 clock = {window_call};" if "clock" in key else f"\t{window_call};")
+    body += _insert(ctx, rule, queue, key)
+    made = preemption(ctx, rule)
     body += _wake_up(ctx, rule, queue, made)
-    return [*made, function(f"enqueue_{rule.cls}", "void", body)]
+    about = f"Tasks of class {rule.cls} go to queue {rule.queue}."
+    return [*made, function(f"enqueue_{rule.cls}", "void", body, about=about)]
 
 
-def _key(ctx: Context, rule: Rule, queue: Queue, clock: str) -> str:
-    key = ctx.print(rule.key)
-    # The window has just clamped the task's vtime, so a key that is that very variable is inside it.
-    if isinstance(rule.key, StateRef) and rule.key.type.kind is Kind.VTIME:
-        return key
-    return f"clamp({key}, {_edge(queue.window.low, clock)}, {_edge(queue.window.high, clock)})"
-
-
-def _wake_up(ctx: Context, rule: Rule, queue: Queue, preemption: list[Function]) -> list[str]:
-    """After the insertion: an idle cpu that may take the task is woken; if there is none, maybe a victim ends."""
-    cls = ctx.policy.classes[ctx.policy.class_index(rule.cls)]
-    stolen = any(
-        isinstance(line, Steal) and line.queue == queue.name for line in ctx.policy.dispatch
-    )
-    if queue.domain in ("machine", "cgroup") or stolen:
-        nearby = [] if queue.domain in ("machine", "cgroup") else ["own"]
-        if cls.affinity == "confine":
-            elsewhere = f"claim_within(p, {_masks([f'MASK_SET_{cls.cpus.upper()}'])}, 0)"
-        else:
-            elsewhere = "claim_awake(p)" if ctx.policy.pack is not None else "claim_any(p, 0)"
+def _insert(ctx: Context, rule: Rule, queue: Queue, key: str) -> list[str]:
+    """The insertion: long arguments stand on lines of their own."""
+    slice_, lines = slice_value(ctx, rule), []
+    if len(key) > _LONG:
+        lines += ctx.mark(rule.span, [f"\ts64 key = {key};"])
+        key = "key"
+    if len(slice_) > _LONG:
+        lines += ctx.mark(rule.slice.span, [f"\tu64 slice = {slice_};"])
+        slice_ = "slice"
+    call = f"p, {dsq_here(queue)}, {slice_}"
+    if key:
+        insert = f"\tscx_bpf_dsq_insert_vtime({call}, {key}, enq_flags);"
     else:
-        nearby = ["own"]
-        elsewhere = {
-            "cpu": "-1",
-            "llc": "claim_in_llc(p, cpu, 0)",
-            "node": "claim_in_node(p, cpu, 0)",
-        }[queue.domain]
-    own = f"claim(p, cpu) ? cpu : {elsewhere}" if nearby else elsewhere
+        insert = f"\tscx_bpf_dsq_insert({call}, enq_flags);"
+    return [*lines, *ctx.mark(rule.span, [insert])]
+
+
+def _key(ctx: Context, key: Expr, queue: Queue) -> str:
+    # The window has just clamped the task's vtime: a key that is that very variable is inside it.
+    if isinstance(key, StateRef) and key.type.kind is Kind.VTIME:
+        return ctx.printer.lvalue(key)
+    text = ctx.print(key)
+    clock = "clock" if queue.order == "vtime" else "(s64)now"
+    return f"clamp({text}, {ctx.edge(queue, 'low', clock)}, {ctx.edge(queue, 'high', clock)})"
+
+
+def _wake_up(ctx: Context, rule: Rule, queue: Queue, preempt: list[Function]) -> list[str]:
+    """After the insertion: an idle cpu that may take the task is woken; if there is none, maybe a
+    victim's stint ends."""
+    idle = _idle_cpu(ctx, rule, queue)
     # A packed policy's search leaves out cpus that some tasks need: those are woken here.
-    seen = searched(ctx, cls) and ctx.policy.pack is None
-    if preemption:
-        test = f"(selected || !kick_idle({own}))" if seen else f"!kick_idle({own})"
-        return [f"\tif ({test} && enq_flags & SCX_ENQ_WAKEUP)", f"\t\t{preemption[0].call};"]
-    # On a wake-up, select_cpu has just looked at all of them in vain.
-    return ["\tif (!selected)", f"\t\tkick_idle({own});"] if seen else [f"\tkick_idle({own});"]
+    seen = searched(ctx, ctx.class_of(rule)) and ctx.policy.pack is None
+    if preempt:
+        test = f"(selected || !kick_idle({idle}))" if seen else f"!kick_idle({idle})"
+        return [f"\tif ({test} && enq_flags & SCX_ENQ_WAKEUP)", f"\t\t{preempt[-1].call};"]
+    if not seen:
+        return [f"\tkick_idle({idle});"]
+    why = "\t/* On a wake-up, select_cpu has just looked at all of them in vain. */"
+    return [why, "\tif (!selected)", f"\t\tkick_idle({idle});"]
 
 
-def _masks(sets: list[str]) -> str:
-    return ", ".join([*sets, "-1", "-1", "-1", "-1"][:4])
+def _idle_cpu(ctx: Context, rule: Rule, queue: Queue) -> str:
+    """Expression that claims an idle cpu which serves the queue; -1 if there is none."""
+    cls = ctx.class_of(rule)
+    if queue.domain in ("machine", "cgroup") or _is_stolen(ctx.policy, queue):
+        if cls.affinity == "confine" and cls.cpus is not None:
+            elsewhere = claim_within([mask_id(cls.cpus)])
+        elif ctx.policy.pack is not None:
+            elsewhere = "claim_preferring(p, MASK_AWAKE)"
+        else:
+            elsewhere = "claim_any(p, 0)"
+    else:
+        elsewhere = "-1" if queue.domain == "cpu" else f"claim_in_{queue.domain}(p, cpu, 0)"
+    near = queue.domain not in ("machine", "cgroup")
+    return f"claim(p, cpu) ? cpu : {elsewhere}" if near else elsewhere
 
 
-def _preemption(ctx: Context, rule: Rule) -> Function:
-    """`preempt_for_CLASS`: end the stint of a victim on the task's cpu, at once or at a tick to come."""
-    preempt = rule.preempt
-    ran = ctx.print(preempt.ran)
-    body = [
-        f"\tif (!({may_preempt(ctx, rule)}))",
-        "\t\treturn;",
-        *ctx.mark(preempt.span, [f"\tif ((s64)(now - c->running_since) >= {ran})"]),
-        "\t\tscx_bpf_kick_cpu(cpu, SCX_KICK_PREEMPT);",
-        "\telse",
-        f"\t\tc->retry |= BIT({class_id(rule.cls)});",
-    ]
-    return function(f"preempt_for_{rule.cls}", "void", body)
+def _is_stolen(policy: Policy, queue: Queue) -> bool:
+    return any(isinstance(line, Steal) and line.queue == queue.name for line in policy.dispatch)
 
 
-def may_preempt(ctx: Context, rule: Rule) -> str:
-    """Condition: the running task is of a victim class, and the queue's own budget is not spent."""
-    victims = " | ".join(f"BIT({class_id(v)})" for v in rule.preempt.victims)
-    test = f"c->cls_bit & ({victims})"
-    for line in ctx.policy.dispatch:
-        if isinstance(line, Take) and line.queue == rule.queue and isinstance(line.limit, Budget):
-            number = ctx.needs.budgets.index(line)
-            percent, period = ctx.print(line.limit.percent), ctx.print(line.limit.period_ns)
-            test += (
-                f" &&\n\t      bucket_credit(&c->bucket[{number}], now, {percent}, {period}) > 0"
-            )
-    return test
-
-
-def retries(ctx: Context) -> list[str]:
-    """Statements of `tick`: preemptions that had to wait for the victim's minimum."""
-    lines = []
-    for rule in ctx.policy.rules:
-        if rule.preempt is None:
-            continue
-        queue = ctx.policy.queue(rule.queue)
-        where = "cgroup_slot(p)" if queue.domain == "cgroup" else "cpu"
-        lines += [
-            f"\tif (c->retry & BIT({class_id(rule.cls)}) &&",
-            f"\t    {may_preempt(ctx, rule)} &&",
-            f"\t    (s64)(now - c->running_since) >= {ctx.print(rule.preempt.ran)} &&",
-            f"\t    scx_bpf_dsq_nr_queued(dsq_{queue.name}({where})) > 0)",
-            "\t\tp->scx.slice = 0;",
-        ]
-    return lines
-
-
-def settled_clock(ctx: Context, window: dict[str, Function]) -> list[str]:
+def settled_clock(ctx: Context, window: Mapping[str, Function]) -> list[str]:
     """Statements of `running`: the clock of the task's queue follows its vtime."""
     bodies: list[list[str]] = []
     for rule in ctx.policy.rules:
         queue = ctx.policy.queue(rule.queue)
-        if queue.order != "vtime":
-            bodies.append([])
-            continue
-        state = next(
-            s
-            for s in ctx.policy.states
-            if s.scope == "task" and s.type.kind is Kind.VTIME and s.type.clock == queue.clock
-        )
-        value = ctx.print(StateRef("task", state.name, state.type, state.span), 6)
-        drift = f" - (s64)(now >> {queue.drift_shift})" if queue.drift_shift is not None else ""
-        index = "0"
-        body = []
-        if queue in ctx.needs.homes:
-            body.append(f"{window[f'rebase_{queue.name}'].call};")
-            index = f"t->home_{queue.name} & ({clock_size(queue)} - 1)"
-        body.append(f"advance_clock(&clock_{clock_id(queue)}[{index}], {value}{drift});")
-        bodies.append(body)
+        bodies.append(_advance(ctx, queue, window) if queue.order == "vtime" else [])
     return ctx.switch(bodies, "t->cls") if any(bodies) else []
+
+
+def _advance(ctx: Context, queue: Queue, window: Mapping[str, Function]) -> list[str]:
+    found = (s for s in ctx.policy.states if s.type.clock == queue.clock)
+    state = next(s for s in found if s.scope == "task" and _is_vtime(s))
+    value = ctx.print(_ref(state), 6)
+    if queue.drift_shift is not None:
+        value += f" - (s64)(now >> {queue.drift_shift})"
+    if queue not in ctx.needs.homes:
+        return [f"advance_clock(&{_clock_at(queue, '0')}, {value});"]
+    home = f"t->home_{queue.name} & ({clock_size(queue)} - 1)"
+    rebase = window[f"rebase_{queue.name}"].call
+    return [f"{rebase};", f"advance_clock(&{_clock_at(queue, home)}, {value});"]
+
+
+def _clock_at(queue: Queue, index: str) -> str:
+    return f"{clock_id(queue)}[{index}]"
 
 
 def clock_size(queue: Queue) -> str:
     """How many clocks a queue has, as a C constant."""
     if queue.shared_clock:
         return "1"
-    return {
-        "machine": "1",
-        "cpu": "MAX_CPUS",
-        "llc": "MAX_LLCS",
-        "node": "MAX_NODES",
-        "cgroup": "MAX_CGROUPS",
-    }[queue.domain]
+    sizes = {"cpu": "MAX_CPUS", "llc": "MAX_LLCS", "node": "MAX_NODES", "cgroup": "MAX_CGROUPS"}
+    return sizes.get(queue.domain, "1")
+
+
+def keep_running(ctx: Context, classify_: Function, slice_: Function) -> Function:
+    """`keep_running`: give the task that runs already another slice, unless its cap is spent."""
+    body = []
+    if ctx.needs.enq_last and not ctx.one_class:
+        # It may have become another class meanwhile, as by exec: then it is queued anew.
+        body += [f"\tu32 cls = {classify_.call};", "\tif (cls != t->cls)", "\t\treturn;"]
+    elif mentions(slice_.call, "cls"):
+        body.append(f"\tu32 cls = {'t->cls' if ctx.needs.stored_class else classify_.call};")
+    for number, cap in enumerate(ctx.policy.caps):
+        spent = f"!bucket_open(&c->cap[{number}], now, {cap.percent}, {nanoseconds(cap.period_ns)})"
+        body += [f"\tif (c->cls_bit & BIT({class_id(cap.cls)}) && {spent})", "\t\treturn;"]
+    body.append(f"\tp->scx.slice = {slice_.call};")
+    given = ("p", "cpu", "c", "now")
+    text = declare("\n".join(body), ", ".join(given))
+    about = "The task that runs already gets another slice."
+    return function("keep_running", "void", text.split("\n"), given=given, about=about)

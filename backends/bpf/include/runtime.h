@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What every generated scheduler shares: arithmetic, topology, clocks, buckets, idle cpus, counters.
+ * What every generated scheduler shares: arithmetic, topology, clocks, buckets, idle cpus.
  * Nothing here knows a policy; the limits below are the array sizes that the loader relies on.
  */
 #ifndef SCHEDC_RUNTIME_H
@@ -9,12 +9,14 @@
 #define MAX_CPUS 512
 #define MAX_LLCS 64
 #define MAX_NODES 16
+#define MAX_CLASSES 16
 #define NO_CLASS 0xff
 #define NO_LINE 0xff
 #define NSEC_PER_USEC 1000LL
 #define NSEC_PER_MSEC 1000000LL
 #define NSEC_PER_SEC 1000000000LL
-#define WAIT_BUCKETS 32
+#define S64_MAX ((s64)(~0ULL >> 1))
+#define BIT(n) (1U << (n))
 
 /* --- arithmetic: all values are s64, and their ranges are checked when a policy is compiled ---- */
 
@@ -105,8 +107,8 @@ const volatile u16 cpu_llc[MAX_CPUS];
 const volatile u16 cpu_node[MAX_CPUS];
 const volatile u8 cpu_fast[MAX_CPUS];
 
-/* False lets the verifier cut all counting out of the program. */
-const volatile bool counters = true;
+/* Highest number of a cpu, plus one; set in init. */
+static u32 nr_cpu_ids;
 
 static __always_inline u32 cpu_index(s32 cpu)
 {
@@ -121,6 +123,14 @@ static __always_inline u32 llc_of(s32 cpu)
 static __always_inline u32 node_of(s32 cpu)
 {
 	return cpu_node[cpu_index(cpu)] & (MAX_NODES - 1);
+}
+
+/* --- dispatch queues --------------------------------------------------------------------------- */
+
+/* A queue's number in the high half, from 1; its domain (cpu, llc, node or cgroup) in the low. */
+static __always_inline u64 dsq(u32 queue, u32 domain)
+{
+	return (u64)(queue + 1) << 16 | domain;
 }
 
 /* --- clocks ----------------------------------------------------------------------------------- */
@@ -227,6 +237,17 @@ static __always_inline bool claim(struct task_struct *p, s32 cpu)
 	return allowed_on(p, cpu) && scx_bpf_test_and_clear_cpu_idle(cpu);
 }
 
+/* The cpu of a task that has but one place, if it is idle; -1 for other tasks. */
+static __always_inline s32 claim_bound(struct task_struct *p)
+{
+	s32 cpu;
+
+	if (!is_pinned(p))
+		return -1;
+	cpu = scx_bpf_task_cpu(p);
+	return claim(p, cpu) ? cpu : -1;
+}
+
 static __always_inline bool whole_core_idle(s32 cpu)
 {
 	const struct cpumask *cores = scx_bpf_get_idle_smtmask();
@@ -239,6 +260,15 @@ static __always_inline bool whole_core_idle(s32 cpu)
 static __always_inline s32 claim_any(struct task_struct *p, u64 flags)
 {
 	return scx_bpf_pick_idle_cpu(p->cpus_ptr, flags);
+}
+
+/* Wake the cpu, if there is one; whether there was. */
+static __always_inline bool kick_idle(s32 cpu)
+{
+	if (cpu < 0)
+		return false;
+	scx_bpf_kick_cpu(cpu, SCX_KICK_IDLE);
+	return true;
 }
 
 static __always_inline u32 count_online_cpus(void)
@@ -288,39 +318,6 @@ static __always_inline void record_exit(struct scx_exit_info *info)
 	bpf_probe_read_kernel_str(record->reason, sizeof(record->reason), info->reason);
 	bpf_probe_read_kernel_str(record->msg, sizeof(record->msg), info->msg);
 	record->done = 1;
-}
-
-/* --- counters ---------------------------------------------------------------------------------- */
-
-struct class_counters {
-	u64 enqueued;
-	u64 direct;
-	u64 run;
-	u64 preempted;
-	u64 ran_ns;
-	u64 wait_ns;
-	u64 wait_max_ns;
-	u64 pad;
-	u64 wait_hist[WAIT_BUCKETS];
-};
-
-struct queue_counters {
-	u64 inserted;
-	u64 taken;
-	u64 stolen;
-	u64 skipped;
-};
-
-static __always_inline void count_wait(struct class_counters *s, s64 waited)
-{
-	/* Bucket i holds waits with floor(log2(ns)) == i + 6; the ends hold the rest. */
-	u32 bucket = clamp(log2(waited) - 6, 0, WAIT_BUCKETS - 1);
-
-	s->run++;
-	s->wait_ns += waited;
-	if (waited > (s64)s->wait_max_ns)
-		s->wait_max_ns = waited;
-	s->wait_hist[bucket & (WAIT_BUCKETS - 1)]++;
 }
 
 #endif

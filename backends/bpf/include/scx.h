@@ -188,6 +188,8 @@ struct sched_ext_ops {
 #define SCX_OPS_ENQ_EXITING (1ULL << 2)
 #define SCX_OPS_ENQ_MIGRATION_DISABLED (1ULL << 4)
 #define PF_KTHREAD 0x00200000U
+#define ENOMEM 12
+#define EINVAL 22
 
 #define BPF_MAP_TYPE_HASH 1
 #define BPF_MAP_TYPE_ARRAY 2
