@@ -194,8 +194,13 @@ def _no_fact(place: Place) -> Diagnostic | None:
                      help=f"of a queue there are `length({word})`, `clock({word})` and "
                      f"`head({word})`")
     return error("E0114", f"there is no fact `{word}`", token.span,
-                 help=f"what a policy declares is written with its scope, `tune.{_name(word)}` or "
-                 f"`task.{_name(word)}`; the facts are listed by `schedc explain facts`")
+                 help=f"what a policy declares is written with its scope, as `tune.{_name(word)}`; "
+                 f"the facts are {words.either(_quoted(_facts(place)), 99)}")
+
+
+def _facts(place: Place) -> tuple[str, ...]:
+    values = {text for text in place.expected if text[0].isalpha() and text.islower()}
+    return tuple(sorted(values - set(words.FUNCTIONS) - {"not", "true", "false", "class", "waker"}))
 
 
 def _chained(place: Place) -> Diagnostic | None:
