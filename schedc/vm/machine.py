@@ -43,7 +43,7 @@ RESTORE_TIMEOUT_S = 20.0
 GRACE_S = 20.0
 # Emulated instruction-clock seconds last longer than real ones; how much depends on the host.
 ICOUNT_STRETCH = 12.0
-SAVED_KEPT = 8
+SAVED_KEPT = 6
 IGNORE_SHARED = [{"capability": "x-ignore-shared", "state": True}]
 
 
@@ -246,7 +246,8 @@ def _restored(parts: Parts, progress: Progress) -> Process:
 
 def _save(parts: Parts, into: Path, progress: Progress) -> None:
     progress(f"booting {parts.shape.kernel.release} (saved for next time)", None)
-    prune(parts.store.root / "machines", SAVED_KEPT)
+    # A machine that runs keeps its memory file even if the name goes: so not much age is needed.
+    prune(parts.store.root / "machines", SAVED_KEPT, 300.0)
     prune(parts.store.root / "run", 0, 24 * 3600.0)
     process = booted(parts, parts.file_memory(into / "memory", shared=True))
     try:
