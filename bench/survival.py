@@ -9,7 +9,7 @@ for each (policy, kernel, compiler), and a table of them. Method: in one machine
            restart, and the loader attaches it again, each time.
 
 A policy that was thrown out, or did not come back, fails; the longest waits are reported, not
-judged: they are of an emulated machine. Lines that the file of --out holds already are not run again.
+judged: they are of an emulated machine. What the file of --out holds already is not run again.
 
     python -m bench.survival --out survival.jsonl
 """
@@ -92,7 +92,8 @@ class Subject:
 @dataclass(frozen=True, slots=True)
 class Row:
     """What happened to one policy. Waits in ms: of the unpinned victims as they saw it, and the
-    longest of any task as the scheduler counted it, with the class. `loaded_s`: how long it stayed."""
+    longest of any task as the scheduler counted it, with its class. `loaded_s`: how long it
+    stayed."""
 
     policy: str
     kernel: str
@@ -151,7 +152,9 @@ def survive(machine: Machine, one: Subject, rate: int, seconds: float = SECONDS)
     script = _LOAD.format(workers=3 * CPUS, seconds=int(seconds), ms=ms, rate=rate)
     result, verdict = _under(machine, one, script, seconds + _ALLOWANCE_S)
     pinned, forks = _json(result, "pinned.json"), _json(result, "forks.json")
-    waits = [(stats.wait_max_ns, name) for stats, name in zip(verdict.classes, one.classes, strict=False)]
+    waits = [
+        (stats.wait_max_ns, name) for stats, name in zip(verdict.classes, one.classes, strict=False)
+    ]
     longest, cls = max(waits, default=(None, ""))
     problem = "" if verdict.good else _problem(verdict)
     if not problem and (pinned is None or forks is None):
@@ -215,7 +218,9 @@ def _verdict(result: JobResult, machine: Machine) -> Verdict:
 
 def _problem(verdict: Verdict) -> str:
     if verdict.stall:
-        return f"{verdict.stall.task}[{verdict.stall.pid}] did not run for {verdict.stall.seconds} s"
+        return (
+            f"{verdict.stall.task}[{verdict.stall.pid}] did not run for {verdict.stall.seconds} s"
+        )
     said = verdict.exit.msg if verdict.exit else ""
     return f"{verdict.outcome.name}: {verdict.problem} {said}".strip()
 
@@ -258,7 +263,10 @@ class Campaign:
             machine: Machine | None = None
             for name, compiler in wanted:
                 say(f"{Path(name).stem} on {kernel.release} ({compiler})")
-                full = compiler == self.compilers[0] or spec == self.kernels[min(1, len(self.kernels) - 1)]
+                full = (
+                    compiler == self.compilers[0]
+                    or spec == self.kernels[min(1, len(self.kernels) - 1)]
+                )
                 try:
                     if machine is None:
                         machine = Machine.boot(shape, store=store)
@@ -268,7 +276,8 @@ class Campaign:
                     if machine is not None:
                         machine.close()
                         machine = None
-                    yield Row(Path(name).stem, kernel.release, compiler, "", False, False, 0.0, *[None] * 3,
+                    yield Row(Path(name).stem, kernel.release, compiler, "", False, False, 0.0,
+                              *[None] * 3,
                               "", None, None, f"{type(failure).__name__}: {failure}")  # fmt: skip
             if machine is not None:
                 machine.close()
@@ -293,7 +302,8 @@ def table(rows: Iterable[Row]) -> str:
         again = "-" if row.restarts is None else f"{row.restarts}x"
         stayed = f"{row.loaded_s:.0f} s" if row.stayed else "NO"
         lines.append(
-            f"{row.policy:15} {row.kernel.split('+')[0]:8} {row.compiler:6} {stayed:9} {_cell(row.victim_ms):>10} "
+            f"{row.policy:15} {row.kernel.split('+')[0]:8} {row.compiler:6} {stayed:9} "
+            f"{_cell(row.victim_ms):>10} "
             f"{_cell(row.storm_victim_ms):>9} {_cell(row.counted_ms):>12} {row.counted_class:13} "
             f"{_cell(row.children):>8} {again:8} {row.problem}".rstrip()
         )
@@ -305,14 +315,22 @@ def _cell(value: float | None) -> str:
 
 
 def _read(path: Path) -> list[Row]:
-    return [Row(**json.loads(line)) for line in path.read_text().splitlines()] if path.is_file() else []
+    return (
+        [Row(**json.loads(line)) for line in path.read_text().splitlines()]
+        if path.is_file()
+        else []
+    )
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m bench.survival", description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.survival", description=__doc__.partition("\n")[0]
+    )
     parser.add_argument("policies", nargs="*", help="names or paths; the whole library by default")
     parser.add_argument("--kernel", action="append", metavar="K", help="may be repeated")
-    parser.add_argument("--cc", action="append", metavar="CC", help="may be repeated; the first one in full")
+    parser.add_argument(
+        "--cc", action="append", metavar="CC", help="may be repeated; the first one in full"
+    )
     parser.add_argument("--seconds", type=float, default=SECONDS)
     parser.add_argument("--out", type=Path, help="a file of JSON lines to go on with")
     parser.add_argument("--no-hotplug", action="store_true", help="only the load")

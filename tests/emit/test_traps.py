@@ -12,7 +12,18 @@ from schedc.emit.generate import WATCHDOG_MS
 from schedc.ir.nodes import Budget, CountLimit, Policy, Take
 from schedc.pipeline import analyze
 from schedc.source import Source
-from tests.emit.generated import PATHS, ROOT, RUNTIME, SCX, callback, functions, policy, reached, text, without_lines
+from tests.emit.generated import (
+    PATHS,
+    ROOT,
+    RUNTIME,
+    SCX,
+    callback,
+    functions,
+    policy,
+    reached,
+    text,
+    without_lines,
+)
 
 
 def every_policy(test: Callable[[Path], None]) -> Callable[[], None]:
@@ -30,8 +41,9 @@ def every_policy(test: Callable[[Path], None]) -> Callable[[], None]:
 
 
 OPERATIONS = {
-    "select_cpu", "enqueue", "dispatch", "tick", "runnable", "running", "stopping", "quiescent", "init_task",
-    "enable", "cgroup_init", "cgroup_set_weight", "init", "exit", "set_weight", "set_cpumask", "exit_task",
+    "select_cpu", "enqueue", "dispatch", "tick", "runnable", "running", "stopping", "quiescent",
+    "init_task", "enable", "cgroup_init", "cgroup_set_weight", "init", "exit", "set_weight",
+    "set_cpumask", "exit_task",
 }  # fmt: skip
 ALWAYS = {"select_cpu", "enqueue", "dispatch", "init", "exit"}
 
@@ -51,8 +63,8 @@ def test_operations_are_those_that_are_safe(path: Path) -> None:
 
 @every_policy
 def test_flags(path: Path) -> None:
-    """Exiting and migration-disabled tasks would bypass the policy; a last task is the policy's only where
-    the cpu may have to idle beside it."""
+    """Exiting and migration-disabled tasks would bypass the policy; a last task is the policy's
+    only where the cpu may have to idle beside it."""
     flags = set(re.search(r"\.flags = ([^,]*),", text(path))[1].split(" | "))  # type: ignore[index]
     assert {"SCX_OPS_ENQ_EXITING", "SCX_OPS_ENQ_MIGRATION_DISABLED"} <= flags
     may_idle = bool(policy(path).caps) or any(c.affinity == "confine" for c in policy(path).classes)
@@ -87,7 +99,14 @@ def test_flags_that_moved_are_read_from_the_kernel(path: Path) -> None:
 def test_constants_are_numbers() -> None:
     """Weak rodata would stay 0 under a foreign loader, and everything would land in queue 0."""
     assert "__builtin_preserve_enum_value" in SCX
-    for name in ("DSQ_GLOBAL", "DSQ_LOCAL", "DSQ_LOCAL_ON", "SLICE_INF", "KICK_IDLE", "KICK_PREEMPT"):
+    for name in (
+        "DSQ_GLOBAL",
+        "DSQ_LOCAL",
+        "DSQ_LOCAL_ON",
+        "SLICE_INF",
+        "KICK_IDLE",
+        "KICK_PREEMPT",
+    ):
         value = re.search(rf"#define SCX_{name} (.*)", SCX)
         assert value and re.fullmatch(r"[()~0-9ULx<| ]+", value[1]), name
     assert not re.search(r"extern .*SCX_|__weak\b.*SCX_", SCX)
@@ -130,20 +149,21 @@ def test_what_ran_is_the_kernels_sum(path: Path) -> None:
 @every_policy
 def test_clocks_move_by_compare_and_swap_only(path: Path) -> None:
     bare = without_lines(text(path))
-    assert not re.search(r"\bclock_\w+\[[^\]]*\]\s*([-+|&^]|<<|>>)?=[^=]", bare)
+    assert not re.search(r"\b(?:shared_)?clock_\w+\[[^\]]*\]\s*([-+|&^]|<<|>>)?=[^=]", bare)
     for target in re.findall(r"advance_clock\(&(\w+)", bare):
-        assert target.startswith("clock_")
+        assert re.match(r"(shared_)?clock_", target)
     if any(queue.order == "vtime" for queue in policy(path).queues):
-        assert "advance_clock(&clock_" in callback(path, "running")
+        assert re.search(r"advance_clock\(&(shared_)?clock_", callback(path, "running"))
     body = functions(RUNTIME)["advance_clock"]
     assert "__sync_val_compare_and_swap" in body and re.search(r"i < 4\b", body)
 
 
 def test_pinned_discounts_what_the_program_itself_does() -> None:
-    """BPF's own prolog disables migration of the current task: 2264 of 6235 insertions looked pinned."""
+    """BPF's own prolog disables migration of the current task: 2264 of 6235 looked pinned."""
     body = functions(RUNTIME)["is_pinned"]
     assert "bpf_get_current_task_btf()" in body
-    assert re.search(r"migration_disabled > ", body) and "nr_cpus_allowed == 1" in body
+    assert "by_bpf = p == bpf_get_current_task_btf();" in body
+    assert "migration_disabled > by_bpf" in body and "nr_cpus_allowed == 1" in body
 
 
 # --- insertions
@@ -155,15 +175,20 @@ def test_local_queues_only_behind_a_claim(path: Path) -> None:
     inserts = list(re.finditer(r"scx_bpf_dsq_insert\w*\(p, (SCX_DSQ_LOCAL[^,]*),", bare))
     for found in inserts:
         block = bare[: found.start()].rsplit("\n\tif (", 1)[1]
-        assert re.match(r"idle >= 0\)|.*\bclaim\(p, cpu\)", block), block
+        assert re.match(r"idle >= 0\)|counters\)", block), block
+        assert re.search(r"\bidle = [^;]*\b(place|claim\w*)\(", bare[: found.start()][-900:]), block
     # move_to_local in dispatch is the only other way into them.
-    assert all(f.group(1) in ("SCX_DSQ_LOCAL", "SCX_DSQ_LOCAL_ON | cpu") for f in inserts)
+    assert all(f.group(1) in ("SCX_DSQ_LOCAL", "SCX_DSQ_LOCAL_ON | idle") for f in inserts)
 
 
 def paths_of(body: str) -> list[str]:
-    """The ways through a callback: what stands before each early return, and the whole without those."""
+    """The ways through a callback: each block that returns early, and the whole without those."""
     ways, rest = [], body
-    while found := re.search(r"\n(?P<tabs>\t+)if \([^{]*\{\n(?P<block>(?:(?!\n(?P=tabs)\}).)*return;\n)(?P=tabs)\}", rest, re.S):
+    while found := re.search(
+        r"\n(?P<tabs>\t+)if \([^{]*\{\n(?P<block>(?:(?!\n(?P=tabs)\}).)*return;\n)(?P=tabs)\}",
+        rest,
+        re.S,
+    ):
         ways.append(found["block"])
         rest = rest[: found.start()] + rest[found.end() :]
     return [*ways, rest]
@@ -184,18 +209,20 @@ def test_every_way_through_enqueue_inserts_once(path: Path) -> None:
     for rule in policy(path).rules:
         body = functions(c_text)[f"enqueue_{rule.cls}"]
         before, after = re.split(r"scx_bpf_dsq_insert(?:_vtime)?\(", body)
-        assert "return" not in before and "if (" not in before
+        assert "return" not in before and "if (" not in before.replace("if (counters)", "")
         # Kicks and preemption come after the insertion: the cpu that wakes must find the task.
-        assert "kick" not in before and "preempt" not in before and "scx_bpf_dsq_insert" not in after
+        assert (
+            "kick" not in before and "preempt" not in before and "scx_bpf_dsq_insert" not in after
+        )
 
 
 @every_policy
 def test_a_queue_is_fifo_or_keyed_never_both(path: Path) -> None:
     bare = without_lines(text(path))
-    plain = set(re.findall(r"scx_bpf_dsq_insert\(p, dsq_(\w+)\(", bare))
-    keyed = set(re.findall(r"scx_bpf_dsq_insert_vtime\(p, dsq_(\w+)\(", bare))
-    assert plain == {q.name for q in policy(path).queues if q.order == "fifo"}
-    assert keyed == {q.name for q in policy(path).queues if q.order != "fifo"}
+    plain = set(re.findall(r"scx_bpf_dsq_insert\(p, dsq\(QUEUE_(\w+)", bare))
+    keyed = set(re.findall(r"scx_bpf_dsq_insert_vtime\(p, dsq\(QUEUE_(\w+)", bare))
+    assert plain == {q.name.upper() for q in policy(path).queues if q.order == "fifo"}
+    assert keyed == {q.name.upper() for q in policy(path).queues if q.order != "fifo"}
     assert not re.search(r"insert_vtime\(p, SCX_DSQ", bare)
 
 
@@ -238,7 +265,12 @@ def test_a_dispatch_moves_one_task_and_never_from_the_global_queue(path: Path) -
     bare = without_lines(text(path))
     assert not re.search(r"move_to_local\(SCX_DSQ", bare)
     body = callback(path, "dispatch")
-    for found in re.finditer(r"\n\tif \((?P<test>(?:[^{;]|\n)*?(?:take|steal|share|lowest)_?\w*\((?:[^{;]|\n)*?)\)(?P<then> \{.*?\n\t\}|\n\t\t[^\n]*)", body, re.S):
+    for found in re.finditer(
+        r"\n\tif \((?P<test>(?:[^{;]|\n)*?(?:take|steal|share|lowest)_?\w*\((?:[^{;]|\n)*?)\)"
+        r"(?P<then> \{.*?\n\t\}|\n\t\t[^\n]*)",
+        body,
+        re.S,
+    ):
         assert "return;" in found["then"], found[0]
 
 
@@ -257,20 +289,31 @@ def test_only_the_owner_of_a_bucket_stores_a_refill(path: Path) -> None:
 def test_the_previous_task_goes_on_with_the_policys_slice(path: Path) -> None:
     """The kernel would give it 20 ms, and tell nobody."""
     body = callback(path, "dispatch")
-    assert re.search(r"if \(prev && prev->scx\.flags & SCX_TASK_QUEUED\)\s*keep_running\(", body[body.rindex("if (prev") :])
+    assert re.search(
+        r"if \(prev && prev->scx\.flags & SCX_TASK_QUEUED\)\s*keep_running\(",
+        body[body.rindex("if (prev") :],
+    )
     assert "prev->" not in re.sub(r"prev && [^;{]*", "", body), "prev may be null"
 
 
 @every_policy
 def test_counts_reset_only_when_a_lower_line_was_served(path: Path) -> None:
-    counted = [line for line in policy(path).dispatch if isinstance(line, Take) and isinstance(line.limit, CountLimit)]
+    counted = [
+        line
+        for line in policy(path).dispatch
+        if isinstance(line, Take) and isinstance(line.limit, CountLimit)
+    ]
     assert bool(counted) == bool(re.search(r"c->count\[\d+\] = 0;", callback(path, "dispatch")))
     assert "count[" not in callback(path, "running") + callback(path, "stopping")
 
 
 @every_policy
 def test_a_bucket_is_paid_by_what_ran(path: Path) -> None:
-    lines = [line for line in policy(path).dispatch if isinstance(line, Take) and isinstance(line.limit, Budget)]
+    lines = [
+        line
+        for line in policy(path).dispatch
+        if isinstance(line, Take) and isinstance(line.limit, Budget)
+    ]
     if lines:
         settle = functions(text(path))["settle"]
         assert "p->se.sum_exec_runtime - c->paid" in settle
@@ -291,7 +334,8 @@ def test_control_groups_are_those_of_the_default_hierarchy(path: Path) -> None:
 
 def test_no_kfunc_that_a_supported_kernel_lacks() -> None:
     """6.16 to 7.3: gone in 6.18, or there only from 6.18 or 6.19 on."""
-    missing = ("scx_bpf_dispatch", "scx_bpf_consume", "scx_bpf_cpu_rq", "scx_bpf_cpu_curr", "scx_bpf_dsq_peek",
+    missing = ("scx_bpf_dispatch", "scx_bpf_consume", "scx_bpf_cpu_rq", "scx_bpf_cpu_curr",
+               "scx_bpf_dsq_peek",
                "scx_bpf_task_set_slice", "scx_bpf_dsq_reenq", "scx_bpf_reenqueue")  # fmt: skip
     for path in PATHS:
         for name in missing:
@@ -307,5 +351,9 @@ def test_a_newcomer_starts_behind_the_clock() -> None:
     """Children that start at the clock starve a waiting task by forking."""
     for path in PATHS:
         typed: Policy = policy(path)
-        if any(state.scope == "task" and state.type.kind.value == "vtime" for state in typed.states):
-            assert re.search(r"read_clock_\w+\([^;]*\) \+\s*charge\(", callback(path, "enable")), path
+        if any(
+            state.scope == "task" and state.type.kind.value == "vtime" for state in typed.states
+        ):
+            assert re.search(
+                r"read_(shared_)?clock_\w+\([^;]*\) \+\s*charge\(", callback(path, "enable")
+            ), path

@@ -14,6 +14,7 @@ from tests.vm.trials import compiled, machine, text_of, trial
 pytestmark = [pytest.mark.vm, pytest.mark.timeout(300)]
 
 MS = 1_000_000
+RAN = "for p in $pids; do ran $p; done > out/ran"
 NOISE = 0.07
 """Of a share: stints end at ticks, and a guest's tick may come late."""
 
@@ -40,7 +41,7 @@ def test_a_budget_is_a_share_of_time(two_cpus: Machine) -> None:
 
 
 def test_a_budget_holds_against_a_single_task_below(two_cpus: Machine) -> None:
-    """The task that runs now is in no queue when its successor is looked for; it wants the cpu all the same."""
+    """The task that runs is in no queue when the next is chosen; it wants the cpu all the same."""
     seen = trial(two_cpus, compiled(text_of("budget")), "hog alpha 2\nhog beta 2\nsleep 3")
     assert seen.verdict.good, seen.verdict
     assert abs(seen.share("alpha", "beta") - 0.20) < NOISE
@@ -61,7 +62,7 @@ def test_shares_are_of_time_not_of_turns(two_cpus: Machine) -> None:
 
 
 def test_the_lowest_of_two_queues_is_fair_as_one(two_cpus: Machine) -> None:
-    script = "hog alpha 1 taskset 1\nhog beta 3 taskset 1\nsleep 3\nfor p in $pids; do ran $p; done > out/ran"
+    script = f"hog alpha 1 taskset 1\nhog beta 3 taskset 1\nsleep 3\n{RAN}"
     seen = trial(two_cpus, compiled(text_of("lowest")), script)
     assert seen.verdict.good, seen.verdict
     ran = seen.numbers("ran")
@@ -88,7 +89,10 @@ def test_keep_saves_switches(two_cpus: Machine) -> None:
 
 
 def test_an_idle_cpu_steals(two_cpus: Machine) -> None:
-    script = "taskset -p 1 $$ > /dev/null; hog alpha 3\nfor p in $pids; do taskset -p 3 $p > /dev/null; done\nsleep 2"
+    script = (
+        "taskset -p 1 $$ > /dev/null; hog alpha 3\n"
+        "for p in $pids; do taskset -p 3 $p > /dev/null; done\nsleep 2"
+    )
     seen = trial(two_cpus, compiled(text_of("steal")), script)
     assert seen.verdict.good, seen.verdict
     assert seen.queues["own"].stolen > 0
@@ -96,7 +100,7 @@ def test_an_idle_cpu_steals(two_cpus: Machine) -> None:
 
 
 def test_an_unlimited_slice_ends_when_somebody_waits(two_cpus: Machine) -> None:
-    script = "hog alpha 1 taskset 1\nsleep 0.5\nhog beta 1 taskset 1\nsleep 2\nfor p in $pids; do ran $p; done > out/ran"
+    script = f"hog alpha 1 taskset 1\nsleep 0.5\nhog beta 1 taskset 1\nsleep 2\n{RAN}"
     seen = trial(two_cpus, compiled(text_of("unlimited")), script)
     assert seen.verdict.good, seen.verdict
     first, second = seen.numbers("ran")
@@ -110,7 +114,11 @@ def test_an_unlimited_slice_ends_when_somebody_waits(two_cpus: Machine) -> None:
 
 
 def test_a_cap_holds_on_an_idle_machine(two_cpus: Machine) -> None:
-    seen = trial(two_cpus, compiled(text_of("cap")), "hog alpha 2\nsleep 3\nfor p in $pids; do ran $p; done > out/ran")
+    seen = trial(
+        two_cpus,
+        compiled(text_of("cap")),
+        "hog alpha 2\nsleep 3\nfor p in $pids; do ran $p; done > out/ran",
+    )
     assert seen.verdict.good, seen.verdict
     part = sum(seen.numbers("ran")) / (2 * 3_000 * MS)
     assert 0.15 < part < 0.30 + NOISE
@@ -130,7 +138,9 @@ def test_a_preferred_cpu_is_taken_when_idle(two_cpus: Machine) -> None:
         "--spin-rate 20000 > /dev/null &\nsleep 0.6; task=$(ls /proc/$!/task | tail -n 1)\n"
         "for i in $(seq 30); do cpu_of $task; sleep 0.04; done > out/cpus; wait"
     )
-    text = text_of("confine").replace('class beta when comm "beta"', 'class beta when comm "victim"')
+    text = text_of("confine").replace(
+        'class beta when comm "beta"', 'class beta when comm "victim"'
+    )
     seen = trial(two_cpus, compiled(text), script)
     assert seen.verdict.good, seen.verdict
     cpus = seen.numbers("cpus")
@@ -146,7 +156,9 @@ def test_pack_leaves_cpus_asleep(two_llcs: Machine) -> None:
     )
     seen = trial(two_llcs, compiled(text_of("pack")), script)
     assert seen.verdict.good, seen.verdict
-    idle = sorted(_idle(seen.out["after"], cpu) - _idle(seen.out["before"], cpu) for cpu in range(4))
+    idle = sorted(
+        _idle(seen.out["after"], cpu) - _idle(seen.out["before"], cpu) for cpu in range(4)
+    )
     # In hundredths of a second, of two seconds.
     assert idle[2] > 170, idle
     assert idle[0] < idle[3]
@@ -188,7 +200,8 @@ def test_two_llcs_have_queues_and_clocks_of_their_own(two_llcs: Machine) -> None
 def test_who_is_who(two_cpus: Machine) -> None:
     before = "mkdir -p /tmp/program; cp /bin/busybox /tmp/program/busybox"
     script = (
-        "hog alpha 1\nhog alphabet 1\nhog beta 1\n/tmp/program/busybox sh -c 'while :; do :; done' & pids=\"$pids $!\"\n"
+        "hog alpha 1\nhog alphabet 1\nhog beta 1\n"
+        "/tmp/program/busybox sh -c 'while :; do :; done' & pids=\"$pids $!\"\n"
         "sleep 2\nfor p in $pids; do ran $p; done > out/ran"
     )
     seen = trial(two_cpus, compiled(text_of("names")), script, before=before)
@@ -228,9 +241,11 @@ mkdir -p /sys/fs/cgroup/a/deep /sys/fs/cgroup/b"""
 def test_cgroups_have_conditions_and_queues(two_cpus: Machine) -> None:
     script = (
         "hog alpha 2\nfor p in $pids; do echo $p > /sys/fs/cgroup/a/deep/cgroup.procs; done\n"
-        "inside=$pids pids=\nhog beta 4\nfor p in $pids; do echo $p > /sys/fs/cgroup/b/cgroup.procs; done\n"
+        "inside=$pids pids=\nhog beta 4\n"
+        "for p in $pids; do echo $p > /sys/fs/cgroup/b/cgroup.procs; done\n"
         'outside=$pids pids="$pids $inside"\nsleep 3\n'
-        "for p in $inside; do ran $p; done > out/inside\nfor p in $outside; do ran $p; done > out/outside"
+        "for p in $inside; do ran $p; done > out/inside\n"
+        "for p in $outside; do ran $p; done > out/outside"
     )
     seen = trial(two_cpus, compiled(text_of("cgroups")), script, before=GROUPS)
     assert seen.verdict.good, seen.verdict
@@ -244,9 +259,15 @@ def test_cgroups_have_conditions_and_queues(two_cpus: Machine) -> None:
 
 
 def test_a_waking_task_ends_a_stint(two_cpus: Machine) -> None:
-    script = "wl-pinned --hogs-per-cpu 2 --victims 1 --sleep-us 20000 --work-us 100 --duration-ms 2500 > out/x"
+    script = (
+        "wl-pinned --hogs-per-cpu 2 --victims 1 --sleep-us 20000 --work-us 100 "
+        "--duration-ms 2500 > out/x"
+    )
     waits = []
-    for text in (text_of("preempt"), text_of("preempt").replace(" preempt hogs when ran >= 1ms", "")):
+    for text in (
+        text_of("preempt"),
+        text_of("preempt").replace(" preempt hogs when ran >= 1ms", ""),
+    ):
         seen = trial(two_cpus, compiled(text), script)
         assert seen.verdict.good, seen.verdict
         victim = seen.classes["victim"]
@@ -258,11 +279,12 @@ def test_time_goes_by_weight(two_cpus: Machine) -> None:
     # nice 3 and -3 weigh 51 and 195: nearly the ends of the assumed range.
     script = (
         "hog alpha 2 taskset 1\nlight=$pids pids=\nhog beta 2 taskset 1\n"
-        'renice -n 3 -p $light > /dev/null; renice -n -3 -p $pids > /dev/null; pids="$pids $light"\nsleep 3'
+        "renice -n 3 -p $light > /dev/null; renice -n -3 -p $pids > /dev/null\n"
+        'pids="$pids $light"\nsleep 3'
     )
     seen = trial(two_cpus, compiled(text_of("weights")), script)
     assert seen.verdict.good, seen.verdict
-    # Turns, which are of one length: a host that steals time makes stints longer than they are charged.
+    # Turns, all of one length: a host that steals time makes stints longer than they are charged.
     light, heavy = seen.classes["alpha"].run, seen.classes["beta"].run
     assert abs(heavy / (light + heavy) - 195 / 246) < NOISE + 0.03
 
@@ -271,7 +293,8 @@ def test_two_tasks_alone_on_a_cpu_share_by_weight(two_cpus: Machine) -> None:
     """They would alternate, if the one that runs were left out when the next is chosen."""
     script = (
         "hog alpha 1 taskset 1\nlight=$pids pids=\nhog beta 1 taskset 1\n"
-        'renice -n 3 -p $light > /dev/null; renice -n -3 -p $pids > /dev/null; pids="$pids $light"\nsleep 3'
+        "renice -n 3 -p $light > /dev/null; renice -n -3 -p $pids > /dev/null\n"
+        'pids="$pids $light"\nsleep 3'
     )
     seen = trial(two_cpus, compiled(text_of("weights")), script)
     assert seen.verdict.good, seen.verdict

@@ -68,7 +68,9 @@ def written() -> dict[str, int]:
 @pytest.fixture(params=["6.16", "6.18", "7"])
 def kernel_says(request: pytest.FixtureRequest) -> Iterator[dict[str, int]]:
     try:
-        machine = Machine.boot(Shape(Kernels(Store.default()).resolve(request.param), memory_mib=256))
+        machine = Machine.boot(
+            Shape(Kernels(Store.default()).resolve(request.param), memory_mib=256)
+        )
     except VmError as failure:
         pytest.skip(f"no virtual machine: {failure.message}")
     with machine:

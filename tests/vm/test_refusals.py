@@ -1,7 +1,7 @@
-"""What happens to schedulers that must not stay: thrown out for starving, or refused by the verifier.
+"""Schedulers that must not stay: thrown out for starving, or refused by the verifier.
 
-Both are made of policies in the language. The verifier finds nothing to say about what the generator
-writes, so its C is broken here: a null check is dropped, a loop loses its bound.
+Both are made of policies in the language. The verifier finds nothing to say about what the
+generator writes, so its C is broken here: a null check is dropped, a loop has no end.
 """
 
 from __future__ import annotations
@@ -26,7 +26,9 @@ from tests.vm.trials import KERNEL, compiled, machine, text_of, trial
 pytestmark = [pytest.mark.vm, pytest.mark.timeout(300)]
 
 WEIGHTED = text_of("weights")
-CHARGE_LINE = next(n for n, line in enumerate(WEIGHTED.splitlines(), 1) if line.startswith("on stop"))
+CHARGE_LINE = next(
+    n for n, line in enumerate(WEIGHTED.splitlines(), 1) if line.startswith("on stop")
+)
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +45,7 @@ def impatient(c_text: str) -> str:
 
 
 def test_strict_priority_is_thrown_out(two_cpus: Machine) -> None:
-    script = "cp alpha worker; hog alpha 4\n./worker & pids=\"$pids $!\"\nsleep 12"
+    script = 'cp alpha worker; hog alpha 4\n./worker & pids="$pids $!"\nsleep 12'
     seen = trial(two_cpus, compiled(text_of("starving"), impatient), script)
     assert seen.verdict.outcome is Outcome.ejected
     assert seen.verdict.stall is not None
@@ -55,12 +57,23 @@ def test_vm_run_says_who_starved(two_cpus: Machine, tmp_path: Path) -> None:
     # The hogs of the workload above its victim.
     text = text_of("starving").replace('"alpha"', '"hog"').replace('"worker"', '"victim"')
     (tmp_path / "starving.o").write_bytes(compiled(text, impatient).object)
-    command = [sys.executable, "-m", "schedc", "vm", "run", "starving.o", "-w", "pinned", "--against", "none",
+    command = [sys.executable, "-m", "schedc", "vm", "run", "starving.o", "-w", "pinned",
+               "--against", "none",
                "--runs", "1", "-p", "duration=9s", "--kernel", KERNEL, "--json"]  # fmt: skip
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=280, check=False)
+    done = subprocess.run(
+        command,
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=280,
+        check=False,
+    )
     assert done.returncode == 4, done.stderr
-    assert re.search(r"victim.* (did not|failed to) run for [4-9]|victim.*starved|starved.*victim", done.stderr), done.stderr
+    assert re.search(
+        r"victim.* (did not|failed to) run for [4-9]|victim.*starved|starved.*victim", done.stderr
+    ), done.stderr
     assert "void" in done.stderr + done.stdout
     for line in done.stdout.splitlines():
         assert isinstance(json.loads(line), dict)
@@ -82,7 +95,9 @@ def with_an_endless_loop(c_text: str) -> str:
     return changed
 
 
-@pytest.mark.parametrize("broken", [without_the_null_check, with_an_endless_loop], ids=lambda f: f.__name__)
+@pytest.mark.parametrize(
+    "broken", [without_the_null_check, with_an_endless_loop], ids=lambda f: f.__name__
+)
 def test_the_verifiers_no_is_shown_at_the_policys_line(two_cpus: Machine, broken) -> None:  # type: ignore[no-untyped-def]
     made = compiled(WEIGHTED, broken)
     verdict = check_in(two_cpus, made.object, settings=made.settings, c_text=made.c_text)

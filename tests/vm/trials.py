@@ -105,7 +105,8 @@ def compiled(text: str, change: Callable[[str], str] | None = None) -> Compiled:
     done = compile_c(c_text, compiler, source=source)
     assert done.object is not None, done.log
     return Compiled(
-        policy.name, done.object, settings_of(policy, ()).text(), tuple(c.name for c in policy.classes),
+        policy.name, done.object, settings_of(policy, ()).text(),
+        tuple(c.name for c in policy.classes),
         tuple(q.name for q in policy.queues), c_text, source,
     )  # fmt: skip
 
@@ -140,7 +141,9 @@ def trial(
         **dict.fromkeys(HOGS, LOOP),
     }
     again = "--reattach" if reattach else ""
-    load = f"schedc-load --object p.o --settings settings --report out/load.json {again} -- sh work.sh"
+    load = (
+        f"schedc-load --object p.o --settings settings --report out/load.json {again} -- sh work.sh"
+    )
     result = machine.run(Job(files, f"cd /job\n{before}\n{load}\n"), TIMEOUT_S)
     assert "load.json" in result.out, result.console[-1000:]
     verdict = parse_report(result.out["load.json"], machine.shape.kernel.release, policy.c_text)
