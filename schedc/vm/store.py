@@ -13,7 +13,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -130,4 +130,12 @@ def prune(parent: Path, keep: int, min_age_s: float = 3600.0) -> None:
     entries = [(t, p) for t, p in aged if not p.name.startswith(".")]
     for mtime, path in [*entries[keep:], *litter]:
         if now - mtime > min_age_s:
-            shutil.rmtree(path, ignore_errors=True)
+            _remove(path)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with suppress(OSError):
+            path.unlink()

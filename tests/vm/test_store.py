@@ -139,4 +139,7 @@ def test_prune_keeps_the_recent_and_the_young(tmp_path: Path) -> None:
         stamp = now if name == "young" else now - 10_000 - age
         os.utime(tmp_path / name, (stamp, stamp))
     prune(tmp_path, keep=2)
+    (tmp_path / "file").write_text("")
+    os.utime(tmp_path / "file", (0, 0))
+    prune(tmp_path, keep=2)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a", "young"]
