@@ -2,9 +2,9 @@
 
     python bench/vm_times.py OBJECT.o [--kernel 6.18] [--runs 7]
 
-Prints seconds as median and range, from the call to the verdict (the object is there already), and
-the guest's own seconds by stage. A report, not a test: run it on an idle machine, or it measures the
-others.
+Prints seconds as median and range, from the call to the verdict (the object is there already),
+and the guest's own seconds by stage. A report, not a test: run it on an idle machine, or it
+measures the others.
 """
 
 from __future__ import annotations

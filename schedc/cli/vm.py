@@ -148,7 +148,7 @@ def check(
         if as_json:
             click.echo(json.dumps({"policy": loaded.policy.name, **verdict_json(verdict)}))
         else:
-            click.echo(verdict_text(verdict))
+            click.echo(verdict_text(verdict, details=False))
         found += wrong
     Console.current().report([(found, loaded.source)])
     return exit_code(found)

@@ -25,21 +25,27 @@ from schedc.vm.verdict import Outcome, Verdict
 REFUSED = "E0801"
 
 
-def verdict_text(verdict: Verdict) -> str:
-    """The verdict in some lines."""
+def verdict_text(verdict: Verdict, *, details: bool = True) -> str:
+    """The verdict in some lines; without details where diagnostics tell them."""
     steps = [
-        f"{'yes' if done else 'no'}: {name}"
+        f"{name}: {'yes' if done else 'no'}"
         for name, done in (
             ("loads", verdict.loads), ("attaches", verdict.attaches),
             ("stays", verdict.stayed), ("detaches", verdict.detached),
         )
     ]  # fmt: skip
     lines = [f"{verdict.outcome.name} on {verdict.kernel} ({', '.join(steps)})"]
-    if verdict.problem:
-        lines.append(f"  {verdict.problem}")
     if verdict.loads:
         insns = ", ".join(f"{p.callback} {p.insns}" for p in verdict.programs)
         lines.append(f"  verified instructions: {insns}")
+    lines += [f"  matches nothing here: {setting}" for setting in verdict.unresolved]
+    if details:
+        lines += _details(verdict)
+    return "\n".join(lines)
+
+
+def _details(verdict: Verdict) -> list[str]:
+    lines = [f"  {verdict.problem}"] if verdict.problem else []
     if verdict.refusal:
         r = verdict.refusal
         lines.append(f"  {r.callback}: {r.reason} (policy line {r.policy_line}, {r.file}:{r.line})")
@@ -52,7 +58,7 @@ def verdict_text(verdict: Verdict) -> str:
     if not verdict.good:
         lines += [f"  kernel: {m}" for m in verdict.kernel_messages]
         lines += [f"  {m}" for m in verdict.libbpf_messages]
-    return "\n".join(lines)
+    return lines
 
 
 def verdict_json(verdict: Verdict) -> dict[str, Any]:
@@ -116,6 +122,8 @@ def _refused(verdict: Verdict, source: Source | None) -> Diagnostic:
     span = _line_span(source, r.policy_line)
     if span is None and r.policy_line:
         notes.append(f"policy line {r.policy_line}")
+    elif span is None:
+        notes += r.tail[-6:]
     return error(
         REFUSED,
         f"the kernel's verifier refuses the policy: {r.meaning or r.reason}",
