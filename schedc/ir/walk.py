@@ -1,7 +1,7 @@
 """Walks over the typed policy: every expression in it, and what those expressions mention.
 
-Input: a `Policy` or an expression. Output: iterators in a fixed order, so that what is derived from them is the
-same in every run.
+Input: a `Policy` or an expression. Output: iterators in a fixed order, so that what is derived from
+them is the same in every run.
 """
 
 from __future__ import annotations
@@ -124,5 +124,7 @@ def queues_asked(policy: Policy, function: str) -> frozenset[str]:
 
 
 def asks_class_of(policy: Policy, who: str) -> bool:
-    """Whether a condition asks for the class of the task itself ("class") or of its waker ("waker")."""
+    """Whether a condition asks for the class of the task itself ("class") or of its waker
+    ("waker").
+    """
     return any(isinstance(e, IsClass) and e.who == who for e in everywhere(policy))
