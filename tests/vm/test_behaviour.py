@@ -136,6 +136,7 @@ def test_a_preferred_cpu_is_taken_when_idle(two_cpus: Machine) -> None:
     script = (
         "wl-pinned --hogs-per-cpu 0 --victims 1 --sleep-us 8000 --work-us 500 --duration-ms 2500 "
         "--spin-rate 20000 > /dev/null &\nsleep 0.6; task=$(ls /proc/$!/task | tail -n 1)\n"
+        "taskset -p 1 $$ > /dev/null\n"
         "for i in $(seq 30); do cpu_of $task; sleep 0.04; done > out/cpus; wait"
     )
     text = text_of("confine").replace(
