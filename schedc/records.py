@@ -12,8 +12,7 @@ Invariant: a class behaves as the standard one does (fields, defaults, `__post_i
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import MISSING, Field, FrozenInstanceError, fields
-from dataclasses import dataclass as _standard
+from dataclasses import MISSING, Field, FrozenInstanceError, dataclass as _standard, fields
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:

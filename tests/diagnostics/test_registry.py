@@ -45,7 +45,7 @@ def test_no_page_without_a_code() -> None:
 
 
 @cache
-def tests_text() -> str:
+def text_of_tests() -> str:
     """All tests but this registry's own and the goldens of `tests/ui`, which have their test."""
     files = [path for path in (ROOT / "tests").rglob("*.py") if path != Path(__file__)]
     return "".join(path.read_text(encoding="utf-8") for path in files)
@@ -60,7 +60,7 @@ def spellings(code: str) -> set[str]:
 
 @pytest.mark.parametrize("code", [code for code, info in CODES.items() if not info.needs_policy])
 def test_every_other_code_is_tested_somewhere(code: str) -> None:
-    tested = any(re.search(rf"\b{name}\b", tests_text()) for name in spellings(code))
+    tested = any(re.search(rf"\b{name}\b", text_of_tests()) for name in spellings(code))
     assert tested, f"no test provokes {code}"
 
 

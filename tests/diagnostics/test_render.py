@@ -5,8 +5,7 @@ import unicodedata
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from schedc.diagnostics.codes import CODES
 from schedc.diagnostics.model import (

@@ -1,7 +1,6 @@
 """Text, lines and columns; and that no bytes whatever raise."""
 
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from schedc.source import MAX_BYTES, Source, Span
 
