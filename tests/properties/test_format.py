@@ -9,8 +9,7 @@ from typing import Any
 
 import lark
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, assume, given, settings, strategies as st
 from hypothesis.extra.lark import from_lark
 
 from schedc.data import data_root, read_data

@@ -52,13 +52,16 @@ def test_one_thing_for_64_kib(text: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    [HEAD + "on stop {" + "task.x = 1\n" * 5800 + "}", HEAD + "dispatch {" + "take a\n" * 9000 + "}",
-     CLASS + 'comm "a"' + '|"a"' * 16000, CLASS + "ran" + "+ran" * 99, CLASS + "(" * 31 + "ran" + ")" * 31,
+    [HEAD + "on stop {" + "task.x = 1\n" * 5800 + "}",
+     HEAD + "dispatch {" + "take a\n" * 9000 + "}",
+     CLASS + 'comm "a"' + '|"a"' * 16000,
+     CLASS + "ran" + "+ran" * 99,
+     CLASS + "(" * 31 + "ran" + ")" * 31,
      HEAD + "queue a fifo # c\n" * 3800],
     ids=["assignments", "takes", "strings", "sum", "parentheses", "comments"],
 )  # fmt: skip
 def test_large_and_good(text: str) -> None:
-    """What is taken is formatted as well, in time, and the trees are no deeper than Python likes."""
+    """What is taken is formatted too, in time, and the trees are no deeper than Python likes."""
     source = Source.from_text("large.sched", text)
     begin = time.process_time()
     tree, problems = parse(source)

@@ -103,7 +103,7 @@ def test_every_node_lies_within_its_source() -> None:
         assert not problems
         for node in nodes(tree):
             text = source.slice(node.span)
-            assert text and text == text.strip() or isinstance(node, t.PolicyTree)
+            assert (text and text == text.strip()) or isinstance(node, t.PolicyTree)
             if isinstance(node, t.Name | t.Fact):
                 assert text == (node.text if isinstance(node, t.Name) else node.name)
 

@@ -9,8 +9,7 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from schedc.vm import cpio
 from schedc.vm.bootimage import unpacked

@@ -200,6 +200,19 @@ cat /sys/kernel/tracing/trace_clock >out/clock
     assert other.console.splitlines()[-1] != ""
 
 
+def test_a_hung_job_on_the_clock_of_instructions(kernel: Kernel) -> None:
+    with Machine.boot(Shape(kernel, clock="icount")) as machine:
+        result = machine.run(Job({}, "echo half >out/x; sleep 1000"), 1.0)
+    assert result.timed_out and result.out == {"x": b"half\n"}
+
+
+def test_a_loader_waits_in_a_machine_for_checks(kernel: Kernel) -> None:
+    with Machine.boot(Shape(kernel)) as machine:
+        assert run(machine, "pidof schedc-load").console.strip().isdigit()
+        # It is good for one job; the next one starts its own.
+        assert run(machine, "pidof schedc-load").console == ""
+
+
 def test_a_machine_of_another_shape(kernel: Kernel) -> None:
     shape = Shape(kernel, cpus=4, threads_per_core=2, memory_mib=208)
     with Machine.boot(shape) as machine:

@@ -9,8 +9,7 @@ from math import ceil
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from schedc.data import data_path
 from schedc.workload.histogram import SUB_BITS, BadHistogram, Histogram, index_of, upper_of
