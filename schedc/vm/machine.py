@@ -36,7 +36,7 @@ from schedc.vm.process import Process
 from schedc.vm.qemu import Files, Qemu
 from schedc.vm.store import Progress, Store, prune, silent
 
-FORMAT = 1
+FORMAT = 2
 BOOT_TIMEOUT_S = 90.0
 RESTORE_TIMEOUT_S = 20.0
 # Beyond a job's own time: unpacking, killing, packing, on a busy host.
@@ -159,7 +159,7 @@ class Machine:
             handle, name = tempfile.mkstemp(prefix="initrd-", dir=store.directory("run"))
             with open(handle, "wb") as file:
                 file.write(with_job(self._parts.image, job))
-        option = f"schedc.timeout_ms={int(timeout_s * 1000)}"
+        option = f"schedc_timeout_ms={int(timeout_s * 1000)}"
         try:
             memory = self._parts.anonymous_memory()
             process = self._parts.start(memory, Path(name), kernel=option)

@@ -137,7 +137,7 @@ def arguments(
 ) -> list[str]:
     """The whole command line. `memory` is the -object option of the guest's memory."""
     # A small machine is one for checks: a loader waits in it, in the saved state too.
-    await_ = ["schedc.await=1"] if shape.image == "small" and shape.clock == "wall" else []
+    await_ = ["schedc_await=1"] if shape.image == "small" and shape.clock == "wall" else []
     options = " ".join((*KERNEL_OPTIONS, *await_, *([extra_kernel] if extra_kernel else [])))
     return [
         *qemu.command,

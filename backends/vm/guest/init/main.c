@@ -337,10 +337,11 @@ static void do_job(long timeout_ms)
 	run(clean);
 }
 
-// Timeout of a job in the initramfs, from the kernel's command line: schedc.timeout_ms=N.
+// Timeout of a job in the initramfs, from the kernel command line: schedc_timeout_ms=N. (What has a
+// dot in its name is kept from us: the kernel takes it for a parameter of a module.)
 static long boot_timeout(void)
 {
-	const char *text = getenv("schedc.timeout_ms");
+	const char *text = getenv("schedc_timeout_ms");
 
 	return text ? atol(text) : 3600 * 1000L;
 }
@@ -367,7 +368,7 @@ int main(void)
 	loopback_up();
 	write_text("/sys/fs/cgroup/cgroup.subtree_control", "+cpu");
 	open_port();
-	if (getenv("schedc.await"))
+	if (getenv("schedc_await"))
 		waiting_loader_start();
 	if (access("/job", F_OK) == 0) {
 		do_job(boot_timeout());

@@ -53,11 +53,10 @@ pid_t waiting_loader_take(const char *path)
 		size = read(fd, text, sizeof(text));
 		close(fd);
 	}
+	loader = 0; // after any job all processes are killed, this one too
 	if (size < (ssize_t)sizeof(LOADER) || memcmp(text, LOADER, sizeof(LOADER)) ||
 	    write(arguments, text, size) != size)
-		taken = 0;
-	// After any job all processes are killed, this one too.
-	close(arguments);
-	loader = 0;
+		return 0;
+	close(arguments); // the end of its arguments
 	return taken;
 }
