@@ -9,46 +9,83 @@ lines whose budget or count was spent, for free; then the steals; then the previ
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from math import lcm
 
 from schedc.emit.context import Context
 from schedc.emit.expression import domain_argument
-from schedc.emit.functions import Function
-from schedc.emit.names import class_id
+from schedc.emit.functions import Function, function, is_mark
+from schedc.emit.names import class_id, queue_id
 from schedc.emit.rounds import first_share, guards, steal, take_from
 from schedc.ir.nodes import Budget, CountLimit, Keep, Line, Lowest, Policy, Share, Steal, Take
 
 
-def lines(ctx: Context, keep_running: Function, keeps: list[Function]) -> list[str]:
-    """Statements of `dispatch`, from the first line to the steals. `keep_running` lets the previous
-    task go on; `keeps` are the conditions of the `keep` lines."""
+@dataclass(frozen=True, slots=True)
+class Previous:
+    """What `dispatch` calls about the task that ran until now. `conditions` are those of `keep`
+    lines, `keys` those of `prev_key_Q`, `own` whether lines ask for its queue."""
+
+    keep_running: Function
+    conditions: list[Function]
+    keys: list[Function]
+    own: bool
+
+
+def lines(ctx: Context, previous: Previous) -> list[str]:
+    """Statements of `dispatch`, from the first line to the steals."""
     out: list[str] = []
     steals_begun = False
     for line in ctx.policy.dispatch:
         if isinstance(line, Steal) and not steals_begun:
             steals_begun = True
             out += _skipped(ctx)
-        if isinstance(line, Keep):
-            condition = keeps[ctx.needs.keeps.index(line)]
-            out += ["", *_keep(ctx, line, condition, keep_running)]
-        else:
-            out += ["", *_line(ctx, line)]
+        out += ["", *_line(ctx, line, previous)]
     return out if steals_begun else [*out, *_skipped(ctx)]
 
 
-def _line(ctx: Context, line: Take | Share | Lowest | Steal) -> list[str]:
+def _line(ctx: Context, line: Line, previous: Previous) -> list[str]:
     match line:
         case Take():
-            return _take(ctx, line)
+            return _take(ctx, line, previous)
         case Share():
             test = f"share_{ctx.needs.shares.index(line)}(cpu, c, now)"
-            return _serve(ctx, line, [test], [])
+            first = first_share(ctx, ctx.needs.shares.index(line))
+            portions = [(name, str(first + i)) for i, (name, _) in enumerate(line.portions)]
+            return [*_serve(ctx, line, [test], []), *_own(ctx, line, previous, portions)]
         case Lowest():
             test = f"lowest_{ctx.needs.lowest.index(line)}(cpu, c, now)"
-            return _serve(ctx, line, [test], [])
+            queues = [(name, "NO_LINE") for name in line.queues]
+            return [*_serve(ctx, line, [test], []), *_own(ctx, line, previous, queues)]
         case Steal():
             queue = ctx.policy.queue(line.queue)
             return _serve(ctx, line, [*guards(ctx, queue), steal(queue, line)], [])
+        case Keep():
+            return _keep(ctx, line, previous)
+
+
+def _own(
+    ctx: Context, line: Line, previous: Previous, queues: list[tuple[str, str]]
+) -> list[str]:
+    """The previous task's turn, where nobody else of its queue is there. `queues`: name, and what
+    pays for a stint from it."""
+    out = []
+    for name, pays in queues if previous.own else ():
+        tests = [*guards(ctx, ctx.policy.queue(name)), f"own == {queue_id(name)}"]
+        out += _go_on(ctx, line, previous, tests, pays)
+    return out
+
+
+def _go_on(
+    ctx: Context, line: Line, previous: Previous, tests: list[str], pays: str
+) -> list[str]:
+    """`if (tests) { … keep_running(prev); return; }`: as if the line had served the task."""
+    done = [f"\tif ({' && '.join(tests)}) {{"]
+    if ctx.needs.keeps:
+        done.append("\t\tc->kept = 0;")
+    if isinstance(line, Take) and isinstance(line.limit, CountLimit):
+        done.append(f"\t\tc->count[{ctx.needs.counts.index(line)}]++;")
+    done += [f"\t\t{statement}" for statement in _reset_counts(ctx, line)]
+    return [*done, f"\t\t{previous.keep_running.call_for_previous(pays)};", "\t\treturn;", "\t}"]
 
 
 def _serve(ctx: Context, line: Line, tests: list[str], done: list[str]) -> list[str]:
@@ -62,14 +99,35 @@ def _serve(ctx: Context, line: Line, tests: list[str], done: list[str]) -> list[
     return [*ctx.mark(line.span, [f"{head} {{"]), *body, "\t\treturn;", "\t}"]
 
 
-def _take(ctx: Context, line: Take) -> list[str]:
+def _take(ctx: Context, line: Take, previous: Previous) -> list[str]:
     queue = ctx.policy.queue(line.queue)
     tests = guards(ctx, queue)
-    if line.after is not None:
-        waited = f"first_waited_{queue.name}({domain_argument(queue, 'now')})"
-        tests.append(f"{waited} >= {ctx.print(line.after, 6)}")
     opened, done = _limit(ctx, line)
-    return _serve(ctx, line, [*tests, *([opened] if opened else []), take_from(ctx, queue)], done)
+    tests += [opened] if opened else []
+    if line.after is not None:
+        # The previous task has not waited, so this line is not for it.
+        waited = f"first_waited_{queue.name}({domain_argument(queue, 'now')})"
+        tests.insert(len(guards(ctx, queue)), f"{waited} >= {ctx.print(line.after, 6)}")
+        return _serve(ctx, line, [*tests, take_from(ctx, queue)], done)
+    pays = str(ctx.needs.budgets.index(line)) if line in ctx.needs.budgets else "NO_LINE"
+    own = f"own == {queue_id(queue.name)}"
+    before: list[str] = []
+    competes = [key for key in previous.keys if key.name == f"prev_key_{queue.name}"]
+    if previous.own and competes:
+        key = competes[0].call_for_previous()
+        first = f"{key} < head_{queue.name}({domain_argument(queue, 'now')})"
+        before = _go_on(ctx, line, previous, [own, first], pays)
+    served = _serve(ctx, line, [take_from(ctx, queue)], done)
+    # Where nothing follows, it goes on in any case.
+    final = line is ctx.policy.dispatch[-1] and not _limited(ctx.policy)
+    after = _go_on(ctx, line, previous, [own], pays) if previous.own and not final else []
+    if not tests:
+        return [*before, *served, *after]
+    if not after:
+        return _serve(ctx, line, [*tests, take_from(ctx, queue)], done)
+    inner = [text if is_mark(text) else f"\t{text}" for text in [*before, *served, *after]]
+    head = ctx.mark(line.span, [f"\tif ({' && '.join(tests)}) {{"])
+    return [*head, *inner, "\t}"]
 
 
 def _limit(ctx: Context, line: Take) -> tuple[str, list[str]]:
@@ -123,24 +181,37 @@ def _spent(ctx: Context, line: Take) -> str:
     return f"c->bucket[{ctx.needs.budgets.index(line)}].credit <= 0"
 
 
-def _keep(ctx: Context, line: Keep, condition: Function, keep_running: Function) -> list[str]:
-    """The condition speaks of the previous task, whose stint is not over."""
+def _keep(ctx: Context, line: Keep, previous: Previous) -> list[str]:
+    """The previous task goes on as a task of the line that served it before."""
     tests = [
         "prev && prev->scx.flags & SCX_TASK_QUEUED",
         f"c->kept < {ctx.print(line.count, 6)}",
-        condition.call_for_previous,
+        previous.conditions[ctx.needs.keeps.index(line)].call_for_previous(),
     ]
     return [
         *ctx.mark(line.span, [f"\tif ({' && '.join(tests)}) {{"]),
         "\t\tc->kept++;",
-        f"\t\t{keep_running.call_for_previous};",
+        f"\t\t{previous.keep_running.call_for_previous('c->line')};",
         "\t\treturn;",
         "\t}",
     ]
 
 
-def payments(ctx: Context) -> list[str]:
-    """Statements of `settle`: who pays for `ran`."""
+def settle(ctx: Context) -> Function | None:
+    """`settle`: who pays for what the running task used since the last payment; None if nobody."""
+    paid = _payments(ctx)
+    if not paid:
+        return None
+    body = [
+        "\ts64 ran = p->se.sum_exec_runtime - c->paid;",
+        "\tc->paid = p->se.sum_exec_runtime;",
+        *paid,
+    ]
+    about = "Its line, its share or its cap pays for what the task used since the last payment."
+    return function("settle", "void", body, given=("p", "c"), about=about)
+
+
+def _payments(ctx: Context) -> list[str]:
     out = []
     if ctx.needs.budgets:
         out += [

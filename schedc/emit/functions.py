@@ -25,6 +25,7 @@ PARAMETERS = {
     "c": "struct cpu_ctx *c",
     "now": "u64 now",
     "ran": "s64 ran",
+    "line": "u32 line",
     "enq_flags": "u64 enq_flags",
     "selected": "bool selected",
 }
@@ -37,6 +38,9 @@ _LOCALS = {
     "slot": "u32 slot = cgroup_slot(p);",
     "m": "struct comm_state *m = comm_state(p);",
 }
+
+SCOPES = tuple(_LOCALS)
+"""Names of the scopes' objects."""
 
 _BEGIN, _END = "\x01", "\x02"
 _MARK = re.compile(rf"^[{_BEGIN}{_END}].*$", re.M)
@@ -64,11 +68,11 @@ class Function:
     def call(self) -> str:
         return self.inline or f"{self.name}({', '.join(self.parameters)})"
 
-    @property
-    def call_for_previous(self) -> str:
-        """The call in `dispatch`, about the task that ran until now."""
-        names = ("prev" if name == "p" else name for name in self.parameters)
-        return f"{self.name}({', '.join(names)})"
+    def call_for_previous(self, line: str = "NO_LINE") -> str:
+        """The call in `dispatch`, about the task that ran until now; `line` pays for what
+        follows."""
+        names = {"p": "prev", "line": line}
+        return f"{self.name}({', '.join(names.get(name, name) for name in self.parameters)})"
 
 
 def expression(text: str) -> Function:

@@ -13,6 +13,7 @@ from schedc.emit.context import Context
 from schedc.emit.layout import TAB, columns
 from schedc.emit.names import field
 from schedc.emit.rounds import served_size
+from schedc.emit.standing import keeps_ask_ran
 from schedc.ir.nodes import Kind, Policy, State
 from schedc.ir.print import value
 
@@ -100,7 +101,7 @@ def task_members(ctx: Context) -> list[Member]:
     return made
 
 
-def cpu_members(ctx: Context, started: bool, settles: bool) -> list[Member]:
+def cpu_members(ctx: Context, started: bool, settles: bool, ends: bool) -> list[Member]:
     """Members of `struct cpu_ctx`. `started`: somebody asks how long stints are; `settles`:
     somebody pays for them."""
     needs, policy = ctx.needs, ctx.policy
@@ -123,8 +124,10 @@ def cpu_members(ctx: Context, started: bool, settles: bool) -> list[Member]:
         for queue in policy.queues
         if queue.domain == "cgroup"
     ]
-    if settles:
-        made.append(Member("bool running_now;", "a stint is going on"))
+    if keeps_ask_ran(ctx):
+        made.append(Member("s64 ran;", "length of the stint that ended"))
+    if ends:
+        made.append(Member("bool ended;", "the stint is over, though its task hasn't stopped yet"))
     return made
 
 

@@ -11,6 +11,7 @@ from schedc.emit.context import Context
 from schedc.emit.expression import clock_id
 from schedc.emit.names import class_id, field, mask_id
 from schedc.emit.queueing import clock_size
+from schedc.emit.standing import competing
 from schedc.ir.nodes import Const, Take
 from schedc.ir.walk import queues_asked
 
@@ -65,7 +66,8 @@ def clocks(ctx: Context) -> list[Clock]:
 def heads(ctx: Context) -> frozenset[str]:
     """Queues whose head's key is looked at."""
     lowest = {name for line in ctx.needs.lowest for name in line.queues}
-    return queues_asked(ctx.policy, "head") | lowest
+    competed = {queue.name for queue in competing(ctx)}
+    return queues_asked(ctx.policy, "head") | lowest | competed
 
 
 def aged(ctx: Context) -> frozenset[str]:

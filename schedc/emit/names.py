@@ -23,7 +23,7 @@ TASK_FIELDS = frozenset(
 """Members of `struct task_ctx` that are the runtime's; so are those that begin with `home_`."""
 
 CPU_FIELDS = frozenset(
-    """started paid running_now cls_bit running_since retry line picked bucket cap served count
+    """started paid ended ran cls_bit running_since retry line picked bucket cap served count
     kept""".split()
 )
 """Members of `struct cpu_ctx` that are the runtime's; so are those that begin with `next_`."""
@@ -31,12 +31,11 @@ CPU_FIELDS = frozenset(
 _FIELD_STEMS = {"task": "home_", "cpu": "next_"}
 
 STEMS = frozenset(
-    """on clock shared_clock read_clock read_shared_clock head first_waited least_head window rebase
-    enqueue preempt_for take steal share lowest keep cgroups_waiting cpu_in cpus tune
+    """on clock shared_clock read_clock read_shared_clock head first_waited least_head key prev_key
+    window rebase enqueue preempt_for take steal share lowest keep cgroups_waiting cpu_in cpus tune
     comm_matches""".split()
 )
-"""First parts of functions and variables that end in a name of the policy's, a number or an
-event."""
+"""First parts of functions and variables that end in a name of the policy's, a number, an event."""
 
 
 def field(name: str, scope: str) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from schedc.emit.context import Context
 from schedc.emit.expression import clock_id, domain_here, dsq_here, read_clock
-from schedc.emit.functions import Function, declare, expression, function, mentions
+from schedc.emit.functions import Function, expression, function, mentions
 from schedc.emit.names import class_id, mask_id, nanoseconds, queue_id
 from schedc.emit.placing import claim_within, searched
 from schedc.emit.preempting import preemption
@@ -146,7 +146,8 @@ def _rule(ctx: Context, rule: Rule, window: Mapping[str, Function]) -> list[Func
     window_call = window[f"window_{queue.name}"].call if queue.order == "vtime" else ""
     key = "" if rule.key is None else _key(ctx, rule.key, queue)
     if window_call:
-        body.append(f"\ts64 clock = {window_call};" if "clock" in key else f"\t{window_call};")
+        clock = "s64 clock = " if mentions(key, "clock") else ""
+        body.append(f"\t{clock}{window_call};")
     body += _insert(ctx, rule, queue, key)
     made = preemption(ctx, rule)
     body += _wake_up(ctx, rule, queue, made)
@@ -169,6 +170,19 @@ def _insert(ctx: Context, rule: Rule, queue: Queue, key: str) -> list[str]:
     else:
         insert = f"\tscx_bpf_dsq_insert({call}, enq_flags);"
     return [*lines, *ctx.mark(rule.span, [insert])]
+
+
+def key_lines(
+    ctx: Context, rule: Rule, queue: Queue, window: Mapping[str, Function]
+) -> list[str]:
+    """Statements that give back the key which the rule queues a task with."""
+    assert rule.key is not None, "only fifo rules have no key"
+    key = _key(ctx, rule.key, queue)
+    lines = []
+    if queue.order == "vtime":
+        call = window[f"window_{queue.name}"].call
+        lines.append(f"\ts64 clock = {call};" if mentions(key, "clock") else f"\t{call};")
+    return [*lines, *ctx.mark(rule.span, [f"\treturn {key};"])]
 
 
 def _key(ctx: Context, key: Expr, queue: Queue) -> str:
@@ -247,21 +261,3 @@ def clock_size(queue: Queue) -> str:
         return "1"
     sizes = {"cpu": "MAX_CPUS", "llc": "MAX_LLCS", "node": "MAX_NODES", "cgroup": "MAX_CGROUPS"}
     return sizes.get(queue.domain, "1")
-
-
-def keep_running(ctx: Context, classify_: Function, slice_: Function) -> Function:
-    """`keep_running`: give the task that runs already another slice, unless its cap is spent."""
-    body = []
-    if ctx.needs.enq_last and not ctx.one_class:
-        # It may have become another class meanwhile, as by exec: then it is queued anew.
-        body += [f"\tu32 cls = {classify_.call};", "\tif (cls != t->cls)", "\t\treturn;"]
-    elif mentions(slice_.call, "cls"):
-        body.append(f"\tu32 cls = {'t->cls' if ctx.needs.stored_class else classify_.call};")
-    for number, cap in enumerate(ctx.policy.caps):
-        spent = f"!bucket_open(&c->cap[{number}], now, {cap.percent}, {nanoseconds(cap.period_ns)})"
-        body += [f"\tif (c->cls_bit & BIT({class_id(cap.cls)}) && {spent})", "\t\treturn;"]
-    body.append(f"\tp->scx.slice = {slice_.call};")
-    given = ("p", "cpu", "c", "now")
-    text = declare("\n".join(body), ", ".join(given))
-    about = "The task that runs already gets another slice."
-    return function("keep_running", "void", text.split("\n"), given=given, about=about)

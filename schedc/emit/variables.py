@@ -10,10 +10,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
-from schedc.emit import beat, dispatching, kept, machine, preempting, queueing
+from schedc.emit import beat, dispatching, kept, machine, preempting, queueing, standing
 from schedc.emit.context import Context
 from schedc.emit.expression import comm_patterns
-from schedc.emit.functions import Function, declare, function, mentions
+from schedc.emit.functions import Function
 from schedc.emit.kept import Member
 from schedc.emit.makings import Makings
 from schedc.emit.names import prefix
@@ -84,12 +84,14 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """A cpu's turn: it looks for a task, runs it, stops."""
+    """A cpu's turn: it looks for a task, runs it, stops. `ends`: stints end in `dispatch`; `own`:
+    lines ask for the queue of the task that ran until then."""
 
-    keep_running: Function
+    settle: bool
+    ends: bool
+    own: bool
+    over: str
     keep_running_call: str
-    keep_conditions: list[Function]
-    settle: str
     started: bool
     dispatch: str
     advance: str
@@ -150,7 +152,7 @@ def _state(ctx: Context, turn: Turn) -> State:
     policy, scopes = ctx.policy, ctx.needs.scopes
     return State(
         task_fields=kept.task_members(ctx),
-        cpu_fields=kept.cpu_members(ctx, turn.started, bool(turn.settle)),
+        cpu_fields=kept.cpu_members(ctx, turn.started, turn.settle, turn.ends),
         scope_fields={scope: kept.scope_members(policy, scope) for scope in sorted(scopes)},
         scope_sizes=[
             (scope, size)
@@ -190,42 +192,22 @@ def _task(ctx: Context, made: Makings) -> Task:
 
 
 def _turn(ctx: Context, made: Makings) -> Turn:
-    keep_running = queueing.keep_running(ctx, made.classify, made.slices)
-    keeps = _keep_conditions(ctx)
+    own = bool(standing.own_lines(ctx))
+    previous = dispatching.Previous(made.keep_running, made.keep_conditions, made.keys, own)
+    ends = standing.ends_stints(ctx, made.handlers, made.settle is not None)
     return Turn(
-        keep_running=keep_running,
-        keep_running_call=keep_running.call_for_previous,
-        keep_conditions=keeps,
-        settle="\n".join(dispatching.payments(ctx)),
-        started=_started(ctx, made.handlers),
-        dispatch="\n".join(dispatching.lines(ctx, keep_running, keeps)),
+        settle=made.settle is not None,
+        ends=ends,
+        own=own,
+        over=made.stint_over.call_for_previous() if made.stint_over is not None else "",
+        keep_running_call=made.keep_running.call_for_previous(),
+        started=standing.asks_ran(ctx, made.handlers),
+        dispatch="\n".join(dispatching.lines(ctx, previous)),
         advance="\n".join(queueing.settled_clock(ctx, made.windows)),
         caps="\n".join(machine.slices_within_caps(ctx)),
         perf="\n".join(machine.perf(ctx)),
         retries="\n".join(preempting.retries(ctx)),
     )
-
-
-def _started(ctx: Context, handlers: Mapping[str, Function]) -> bool:
-    """Whether somebody besides the counters asks how long stints are."""
-    asked = (handlers[event] for event in ("stop", "tick") if event in handlers)
-    during = any("ran" in made.parameters for made in asked)
-    return during or ctx.needs.last_ran or bool(ctx.needs.keeps)
-
-
-def _keep_conditions(ctx: Context) -> list[Function]:
-    """`keep_N`: the condition of a `keep` line, over the previous task and its stint so far."""
-    made = []
-    given = ("p", "cpu", "c", "now")
-    about = "Whether the task that ran until now goes on."
-    for number, line in enumerate(ctx.needs.keeps):
-        condition = ctx.print(line.when, stint=True)
-        body = ["\ts64 ran = p->se.sum_exec_runtime - c->started;"]
-        body = body if mentions(condition, "ran") else []
-        body += ctx.mark(line.span, [f"\treturn {condition};"])
-        text = declare("\n".join(body), ", ".join(given), "false").split("\n")
-        made.append(function(f"keep_{number}", "bool", text, given=given, about=about))
-    return made
 
 
 def _setup(ctx: Context, found: Machine) -> Setup:

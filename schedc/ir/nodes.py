@@ -309,15 +309,8 @@ class Policy:
 
     @property
     def stint_max_ns(self) -> int:
-        """The most that one stint is charged for: the longest slice, once more for each time that a
-        `keep` line may let it go on, and a tick."""
-        kept = [
-            self.upper(line.count)
-            for line in self.dispatch
-            if isinstance(line, Keep) and isinstance(line.count, Const | TuneRef)
-        ]
-        turns = 1 + max(kept, default=0)
-        return self.slice_max_ns * turns + TICK_MARGIN_NS
+        """The most that one stint is charged for: the longest slice, and a tick."""
+        return self.slice_max_ns + TICK_MARGIN_NS
 
     def upper(self, expr: Const | TuneRef) -> int:
         """Largest value of a constant or tunable."""

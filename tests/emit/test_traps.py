@@ -317,7 +317,9 @@ def test_a_bucket_is_paid_by_what_ran(path: Path) -> None:
     if lines:
         settle = functions(text(path))["settle"]
         assert "p->se.sum_exec_runtime - c->paid" in settle
-        assert "settle(" in callback(path, "stopping") and "settle(" in callback(path, "dispatch")
+        assert "settle(" in callback(path, "stopping")
+        assert "settle(" in functions(text(path))["stint_over"]
+        assert "stint_over(" in callback(path, "dispatch")
 
 
 # --- control groups, kernels
@@ -357,3 +359,15 @@ def test_a_newcomer_starts_behind_the_clock() -> None:
             assert re.search(
                 r"read_(shared_)?clock_\w+\([^;]*\) \+\s*charge\(", callback(path, "enable")
             ), path
+
+
+@every_policy
+def test_a_stint_ends_once(path: Path) -> None:
+    """In dispatch or, for a task that blocks or is preempted by another class, in stopping."""
+    for name in ("stopping", "stint_over"):
+        body = callback(path, name) or functions(text(path)).get(name, "")
+        if "on_stop(" in body:
+            assert re.search(r"if \(!c->ended\)\s*(\{[^}]*)?on_stop\(", body), name
+    if "c->ended" in text(path):
+        assert "c->ended = false;" in callback(path, "running")
+        assert "c->ended = false;" in functions(text(path))["keep_running"]

@@ -86,7 +86,21 @@ static __always_inline void count_run(struct task_ctx *t)
 	s->wait_hist[bucket & (WAIT_BUCKETS - 1)]++;
 }
 
-/* A stint ends; the task waits again from now if it is still runnable. */
+/* A stint ends, though its task may go on. */
+static __always_inline void count_ran(struct task_ctx *t, s64 ran)
+{
+	struct class_counters *s;
+	u32 cls;
+
+	if (!t)
+		return;
+	cls = t->cls;
+	s = bpf_map_lookup_elem(&class_stats, &cls);
+	if (s)
+		s->ran_ns += ran;
+}
+
+/* A task stops; it waits again from now if it is still runnable. */
 static __always_inline void count_stop(struct task_ctx *t, s64 ran, bool runnable)
 {
 	struct class_counters *s;

@@ -12,6 +12,7 @@
 #define MAX_CLASSES 16
 #define NO_CLASS 0xff
 #define NO_LINE 0xff
+#define NO_QUEUE 0xff
 #define NSEC_PER_USEC 1000LL
 #define NSEC_PER_MSEC 1000000LL
 #define NSEC_PER_SEC 1000000000LL
