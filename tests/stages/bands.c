@@ -51,7 +51,7 @@ struct cpu_ctx {
 	struct bucket bucket[32];	/* by line with a budget */
 	u32 line;			/* the line that pays for the running task */
 	u32 picked;			/* … for the next */
-	bool running_now;		/* a stint is going on */
+	bool ended;			/* the stint is over, though its task hasn't stopped yet */
 } __attribute__((aligned(64)));
 
 static struct cpu_ctx cpu_ctx[MAX_CPUS];
@@ -175,6 +175,43 @@ static __always_inline void enqueue_background(struct task_struct *p, u64 enq_fl
 		kick_idle(claim_any(p, 0));
 }
 
+/* Its line, its share or its cap pays for what the task used since the last payment. */
+static __always_inline void settle(struct task_struct *p, struct cpu_ctx *c)
+{
+	s64 ran = p->se.sum_exec_runtime - c->paid;
+
+	c->paid = p->se.sum_exec_runtime;
+	if (c->line < 4)
+		bucket_pay(&c->bucket[c->line & 31], ran);
+}
+
+/* The stint of the task that ran until now is over; gives its queue. */
+static __always_inline u32 stint_over(struct task_struct *p, struct cpu_ctx *c)
+{
+	s64 ran = p->se.sum_exec_runtime - c->started;
+	u32 cls;
+
+	if (!c->ended) {
+		c->ended = true;
+		c->started = p->se.sum_exec_runtime;
+		settle(p, c);
+		if (counters)
+			count_ran(task_ctx(p), ran);
+	}
+	cls = classify(p);
+	return cls == CLASS_URGENT ? QUEUE_URGENT : cls == CLASS_ABOVE ? QUEUE_ABOVE
+			: cls == CLASS_NORMAL ? QUEUE_NORMAL : cls == CLASS_BELOW ? QUEUE_BELOW
+			: QUEUE_BACKGROUND;
+}
+
+/* The task that runs already begins another stint. */
+static __always_inline void keep_running(struct task_struct *p, struct cpu_ctx *c, u32 line)
+{
+	p->scx.slice = tune_slice;
+	c->ended = false;
+	c->line = line;
+}
+
 s32 BPF_STRUCT_OPS(bands_select_cpu, struct task_struct *p, s32 prev_cpu, u64 wake_flags)
 {
 	s32 cpu = prev_cpu;
@@ -224,64 +261,81 @@ void BPF_STRUCT_OPS(bands_enqueue, struct task_struct *p, u64 enq_flags)
 	}
 }
 
-/* The task that runs already gets another slice. */
-static __always_inline void keep_running(struct task_struct *p)
-{
-	p->scx.slice = tune_slice;
-}
-
-/* Who pays for what the running task used since the last payment: its line, its share, its cap. */
-static __always_inline void settle(struct task_struct *p, struct cpu_ctx *c)
-{
-	s64 ran = p->se.sum_exec_runtime - c->paid;
-
-	c->paid = p->se.sum_exec_runtime;
-	if (c->line < 4)
-		bucket_pay(&c->bucket[c->line & 31], ran);
-}
-
 void BPF_STRUCT_OPS(bands_dispatch, s32 cpu, struct task_struct *prev)
 {
 	struct cpu_ctx *c = &cpu_ctx[cpu_index(cpu)];
 	u64 now = scx_bpf_now();
+	u32 own = NO_QUEUE;
 
-	/* The stint of the previous task isn't over yet: pay for it before any line is judged. */
-	if (prev && c->running_now)
-		settle(prev, c);
+	/* The previous task is in no queue yet, but stands in the line of its own. */
+	if (prev && prev->scx.flags & SCX_TASK_QUEUED)
+		own = stint_over(prev, c);
 	c->picked = NO_LINE;
 
 #line 56 "bands.sched"
-	if (bucket_open(&c->bucket[0], now, 48, 40 * NSEC_PER_MSEC) && take(QUEUE_URGENT, 0)) {
-#line 256 "bands.bpf.c"
-		c->picked = 0;
-		return;
+	if (bucket_open(&c->bucket[0], now, 48, 40 * NSEC_PER_MSEC)) {
+#line 56 "bands.sched"
+		if (take(QUEUE_URGENT, 0)) {
+#line 280 "bands.bpf.c"
+			c->picked = 0;
+			return;
+		}
+		if (own == QUEUE_URGENT) {
+			keep_running(prev, c, 0);
+			return;
+		}
 	}
 
 #line 57 "bands.sched"
-	if (bucket_open(&c->bucket[1], now, 24, 80 * NSEC_PER_MSEC) && take(QUEUE_ABOVE, 0)) {
-#line 263 "bands.bpf.c"
-		c->picked = 1;
-		return;
+	if (bucket_open(&c->bucket[1], now, 24, 80 * NSEC_PER_MSEC)) {
+#line 57 "bands.sched"
+		if (take(QUEUE_ABOVE, 0)) {
+#line 294 "bands.bpf.c"
+			c->picked = 1;
+			return;
+		}
+		if (own == QUEUE_ABOVE) {
+			keep_running(prev, c, 1);
+			return;
+		}
 	}
 
 #line 58 "bands.sched"
-	if (bucket_open(&c->bucket[2], now, 12, 120 * NSEC_PER_MSEC) && take(QUEUE_NORMAL, 0)) {
-#line 270 "bands.bpf.c"
-		c->picked = 2;
-		return;
+	if (bucket_open(&c->bucket[2], now, 12, 120 * NSEC_PER_MSEC)) {
+#line 58 "bands.sched"
+		if (take(QUEUE_NORMAL, 0)) {
+#line 308 "bands.bpf.c"
+			c->picked = 2;
+			return;
+		}
+		if (own == QUEUE_NORMAL) {
+			keep_running(prev, c, 2);
+			return;
+		}
 	}
 
 #line 59 "bands.sched"
-	if (bucket_open(&c->bucket[3], now, 6, 160 * NSEC_PER_MSEC) && take(QUEUE_BELOW, 0)) {
-#line 277 "bands.bpf.c"
-		c->picked = 3;
-		return;
+	if (bucket_open(&c->bucket[3], now, 6, 160 * NSEC_PER_MSEC)) {
+#line 59 "bands.sched"
+		if (take(QUEUE_BELOW, 0)) {
+#line 322 "bands.bpf.c"
+			c->picked = 3;
+			return;
+		}
+		if (own == QUEUE_BELOW) {
+			keep_running(prev, c, 3);
+			return;
+		}
 	}
 
 #line 60 "bands.sched"
 	if (take(QUEUE_BACKGROUND, 0))
-#line 284 "bands.bpf.c"
+#line 334 "bands.bpf.c"
 		return;
+	if (own == QUEUE_BACKGROUND) {
+		keep_running(prev, c, NO_LINE);
+		return;
+	}
 
 	/* Nothing within the limits: what they held back has this turn for free. */
 	if (c->bucket[0].credit <= 0 && take(QUEUE_URGENT, 0))
@@ -295,7 +349,7 @@ void BPF_STRUCT_OPS(bands_dispatch, s32 cpu, struct task_struct *prev)
 
 	/* Nobody else: the previous task goes on with a slice of its own, not the kernel's. */
 	if (prev && prev->scx.flags & SCX_TASK_QUEUED)
-		keep_running(prev);
+		keep_running(prev, c, NO_LINE);
 }
 
 void BPF_STRUCT_OPS(bands_running, struct task_struct *p)
@@ -304,7 +358,7 @@ void BPF_STRUCT_OPS(bands_running, struct task_struct *p)
 	struct cpu_ctx *c = &cpu_ctx[cpu_index(cpu)];
 
 	c->paid = p->se.sum_exec_runtime;
-	c->running_now = true;
+	c->ended = false;
 	c->line = c->picked;
 	c->picked = NO_LINE;
 	if (counters) {
@@ -319,7 +373,7 @@ void BPF_STRUCT_OPS(bands_stopping, struct task_struct *p, bool runnable)
 	struct cpu_ctx *c = &cpu_ctx[cpu_index(cpu)];
 
 	settle(p, c);
-	c->running_now = false;
+	c->ended = false;
 	if (counters)
 		count_stop(task_ctx(p), p->se.sum_exec_runtime - c->started, runnable);
 }

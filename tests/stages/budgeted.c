@@ -50,6 +50,7 @@ struct cpu_ctx {
 	u32 count[1];		/* tasks by counted line, since a lower line was served */
 	u32 cls_bit;		/* class of the running task, as a bit; 0 with none */
 	u32 retry;		/* classes whose preemption waits for a tick */
+	bool ended;		/* the stint is over, though its task hasn't stopped yet */
 } __attribute__((aligned(64)));
 
 static struct cpu_ctx cpu_ctx[MAX_CPUS];
@@ -59,7 +60,7 @@ static __always_inline void on_wake(struct task_ctx *t)
 {
 #line 34 "budgeted.sched"
 	t->budget = min(t->budget + div(t->slept, tune_earn), 50 * NSEC_PER_MSEC);
-#line 63 "budgeted.bpf.c"
+#line 64 "budgeted.bpf.c"
 }
 
 /* A task's stint is over. */
@@ -67,7 +68,7 @@ static __always_inline void on_stop(struct task_ctx *t, s64 ran)
 {
 #line 35 "budgeted.sched"
 	t->budget = sub_sat(t->budget, ran);
-#line 71 "budgeted.bpf.c"
+#line 72 "budgeted.bpf.c"
 }
 
 /* A task woke: noted once, in select_cpu or, where that is skipped, in runnable. */
@@ -82,7 +83,7 @@ static __always_inline u32 classify(struct task_ctx *t)
 {
 #line 31 "budgeted.sched"
 	if (t->budget > 0)
-#line 86 "budgeted.bpf.c"
+#line 87 "budgeted.bpf.c"
 		return CLASS_RESERVED;
 	return CLASS_REST;
 }
@@ -94,11 +95,11 @@ static __always_inline u64 slice_of(u32 cls)
 	case CLASS_RESERVED:
 #line 44 "budgeted.sched"
 		return 4 * NSEC_PER_MSEC;
-#line 98 "budgeted.bpf.c"
+#line 99 "budgeted.bpf.c"
 	}
 #line 45 "budgeted.sched"
 	return tune_slice;
-#line 102 "budgeted.bpf.c"
+#line 103 "budgeted.bpf.c"
 }
 
 /* An idle cpu for the task, claimed; -1 if there is none. */
@@ -108,21 +109,21 @@ static __always_inline s32 place(struct task_struct *p, s32 cpu)
 
 #line 38 "budgeted.sched"
 	if (claim(p, cpu))
-#line 112 "budgeted.bpf.c"
+#line 113 "budgeted.bpf.c"
 		return cpu;
 #line 39 "budgeted.sched"
 	idle = has_smt ? claim_in_llc(p, cpu, SCX_PICK_IDLE_CORE) : -1;
-#line 116 "budgeted.bpf.c"
+#line 117 "budgeted.bpf.c"
 	if (idle >= 0)
 		return idle;
 #line 40 "budgeted.sched"
 	idle = claim_in_llc(p, cpu, 0);
-#line 121 "budgeted.bpf.c"
+#line 122 "budgeted.bpf.c"
 	if (idle >= 0)
 		return idle;
 #line 41 "budgeted.sched"
 	idle = nr_llcs > 1 ? claim_any(p, 0) : -1;
-#line 126 "budgeted.bpf.c"
+#line 127 "budgeted.bpf.c"
 	if (idle >= 0)
 		return idle;
 	return -1;
@@ -137,7 +138,7 @@ static __always_inline void preempt_for_reserved(s32 cpu, u64 now)
 		return;
 #line 44 "budgeted.sched"
 	if ((s64)(now - c->running_since) >= NSEC_PER_MSEC)
-#line 141 "budgeted.bpf.c"
+#line 142 "budgeted.bpf.c"
 		scx_bpf_kick_cpu(cpu, SCX_KICK_PREEMPT);
 	else
 		c->retry |= BIT(CLASS_RESERVED);
@@ -151,7 +152,7 @@ static __always_inline void enqueue_reserved(struct task_struct *p, struct task_
 		count_insert(t, CLASS_RESERVED, QUEUE_RESERVED);
 #line 44 "budgeted.sched"
 	scx_bpf_dsq_insert(p, dsq(QUEUE_RESERVED, llc_of(cpu)), 4 * NSEC_PER_MSEC, enq_flags);
-#line 155 "budgeted.bpf.c"
+#line 156 "budgeted.bpf.c"
 	if ((selected || !kick_idle(claim(p, cpu) ? cpu : claim_any(p, 0))) &&
 	    enq_flags & SCX_ENQ_WAKEUP)
 		preempt_for_reserved(cpu, now);
@@ -165,10 +166,46 @@ static __always_inline void enqueue_rest(struct task_struct *p, struct task_ctx 
 		count_insert(t, CLASS_REST, QUEUE_REST);
 #line 45 "budgeted.sched"
 	scx_bpf_dsq_insert(p, dsq(QUEUE_REST, llc_of(cpu)), tune_slice, enq_flags);
-#line 169 "budgeted.bpf.c"
+#line 170 "budgeted.bpf.c"
 	/* On a wake-up, select_cpu has just looked at all of them in vain. */
 	if (!selected)
 		kick_idle(claim(p, cpu) ? cpu : claim_any(p, 0));
+}
+
+/* The stint of the task that ran until now is over; gives its queue. */
+static __always_inline u32 stint_over(struct task_struct *p, struct cpu_ctx *c)
+{
+	struct task_ctx *t = task_ctx(p);
+	s64 ran;
+	u32 cls;
+
+	if (!t)
+		return NO_QUEUE;
+	ran = p->se.sum_exec_runtime - c->started;
+	if (!c->ended) {
+		c->ended = true;
+		c->started = p->se.sum_exec_runtime;
+		on_stop(t, ran);
+		if (counters)
+			count_ran(t, ran);
+	}
+	cls = t->cls;
+	return cls == CLASS_RESERVED ? QUEUE_RESERVED : QUEUE_REST;
+}
+
+/* The task that runs already begins another stint. */
+static __always_inline void keep_running(struct task_struct *p, struct cpu_ctx *c, u64 now)
+{
+	struct task_ctx *t = task_ctx(p);
+	u32 cls;
+
+	if (!t)
+		return;
+	cls = t->cls;
+	p->scx.slice = slice_of(cls);
+	c->ended = false;
+	c->running_since = now;
+	c->retry = 0;
 }
 
 s32 BPF_STRUCT_OPS(budgeted_select_cpu, struct task_struct *p, s32 prev_cpu, u64 wake_flags)
@@ -245,33 +282,40 @@ void BPF_STRUCT_OPS(budgeted_enqueue, struct task_struct *p, u64 enq_flags)
 	}
 }
 
-/* The task that runs already gets another slice. */
-static __always_inline void keep_running(struct task_struct *p)
-{
-	struct task_ctx *t = task_ctx(p);
-	u32 cls;
-
-	if (!t)
-		return;
-	cls = t->cls;
-	p->scx.slice = slice_of(cls);
-}
-
 void BPF_STRUCT_OPS(budgeted_dispatch, s32 cpu, struct task_struct *prev)
 {
 	struct cpu_ctx *c = &cpu_ctx[cpu_index(cpu)];
+	u64 now = scx_bpf_now();
+	u32 own = NO_QUEUE;
+
+	/* The previous task is in no queue yet, but stands in the line of its own. */
+	if (prev && prev->scx.flags & SCX_TASK_QUEUED)
+		own = stint_over(prev, c);
 
 #line 48 "budgeted.sched"
-	if (c->count[0] < 4 && take(QUEUE_RESERVED, llc_of(cpu))) {
-#line 267 "budgeted.bpf.c"
-		c->count[0]++;
-		return;
+	if (c->count[0] < 4) {
+#line 48 "budgeted.sched"
+		if (take(QUEUE_RESERVED, llc_of(cpu))) {
+#line 300 "budgeted.bpf.c"
+			c->count[0]++;
+			return;
+		}
+		if (own == QUEUE_RESERVED) {
+			c->count[0]++;
+			keep_running(prev, c, now);
+			return;
+		}
 	}
 
 #line 49 "budgeted.sched"
 	if (take(QUEUE_REST, llc_of(cpu))) {
-#line 274 "budgeted.bpf.c"
+#line 313 "budgeted.bpf.c"
 		c->count[0] = 0;
+		return;
+	}
+	if (own == QUEUE_REST) {
+		c->count[0] = 0;
+		keep_running(prev, c, now);
 		return;
 	}
 
@@ -281,21 +325,21 @@ void BPF_STRUCT_OPS(budgeted_dispatch, s32 cpu, struct task_struct *prev)
 
 #line 50 "budgeted.sched"
 	if (steal(QUEUE_RESERVED, llc_of(cpu), nr_llcs)) {
-#line 285 "budgeted.bpf.c"
+#line 329 "budgeted.bpf.c"
 		c->count[0] = 0;
 		return;
 	}
 
 #line 51 "budgeted.sched"
 	if (steal(QUEUE_REST, llc_of(cpu), nr_llcs)) {
-#line 292 "budgeted.bpf.c"
+#line 336 "budgeted.bpf.c"
 		c->count[0] = 0;
 		return;
 	}
 
 	/* Nobody else: the previous task goes on with a slice of its own, not the kernel's. */
 	if (prev && prev->scx.flags & SCX_TASK_QUEUED)
-		keep_running(prev);
+		keep_running(prev, c, now);
 }
 
 void BPF_STRUCT_OPS(budgeted_running, struct task_struct *p)
@@ -308,6 +352,7 @@ void BPF_STRUCT_OPS(budgeted_running, struct task_struct *p)
 	if (!t)
 		return;
 	c->started = p->se.sum_exec_runtime;
+	c->ended = false;
 	c->cls_bit = BIT(t->cls & (MAX_CLASSES - 1));
 	c->running_since = now;
 	c->retry = 0;
@@ -327,7 +372,7 @@ void BPF_STRUCT_OPS(budgeted_tick, struct task_struct *p)
 	    (s64)(now - c->running_since) >= NSEC_PER_MSEC &&
 #line 44 "budgeted.sched"
 	    scx_bpf_dsq_nr_queued(dsq(QUEUE_RESERVED, llc_of(cpu))) > 0)
-#line 331 "budgeted.bpf.c"
+#line 376 "budgeted.bpf.c"
 		p->scx.slice = 0;
 }
 
@@ -343,7 +388,10 @@ void BPF_STRUCT_OPS(budgeted_stopping, struct task_struct *p, bool runnable)
 	ran = p->se.sum_exec_runtime - c->started;
 	c->started = p->se.sum_exec_runtime;
 	c->cls_bit = 0;
-	on_stop(t, ran);
+	/* In dispatch, the stint may have ended already. */
+	if (!c->ended)
+		on_stop(t, ran);
+	c->ended = false;
 	if (counters)
 		count_stop(t, ran, runnable);
 }
@@ -381,7 +429,7 @@ void BPF_STRUCT_OPS(budgeted_enable, struct task_struct *p)
 		return;
 #line 29 "budgeted.sched"
 	t->budget = 0;
-#line 385 "budgeted.bpf.c"
+#line 433 "budgeted.bpf.c"
 	t->slept_at = now;
 }
 

@@ -45,6 +45,7 @@ struct task_ctx {
 struct cpu_ctx {
 	u64 started;	/* cpu time of the running task when its stint began */
 	u32 next_cell;	/* the cgroup whose turn it is */
+	bool ended;	/* the stint is over, though its task hasn't stopped yet */
 } __attribute__((aligned(64)));
 
 static struct cpu_ctx cpu_ctx[MAX_CPUS];
@@ -100,7 +101,7 @@ static __always_inline void on_stop(struct task_struct *p, struct task_ctx *t, s
 	t->used = t->used + charge(clamp(ran, 10 * NSEC_PER_USEC, 24 * NSEC_PER_MSEC),
 #line 31 "cells.sched"
 				   weight_of(p));
-#line 104 "cells.bpf.c"
+#line 105 "cells.bpf.c"
 }
 
 /* The task's vtime stays near the queue's clock; gives the clock. */
@@ -126,7 +127,7 @@ static __always_inline u32 classify(struct task_struct *p)
 {
 #line 28 "cells.sched"
 	if (is_kthread(p) || is_pinned(p))
-#line 130 "cells.bpf.c"
+#line 131 "cells.bpf.c"
 		return CLASS_BOUND;
 	return CLASS_FREE;
 }
@@ -138,21 +139,21 @@ static __always_inline s32 place(struct task_struct *p, s32 cpu)
 
 #line 34 "cells.sched"
 	if (claim(p, cpu))
-#line 142 "cells.bpf.c"
+#line 143 "cells.bpf.c"
 		return cpu;
 #line 35 "cells.sched"
 	idle = has_smt ? claim_in_llc(p, cpu, SCX_PICK_IDLE_CORE) : -1;
-#line 146 "cells.bpf.c"
+#line 147 "cells.bpf.c"
 	if (idle >= 0)
 		return idle;
 #line 36 "cells.sched"
 	idle = claim_in_llc(p, cpu, 0);
-#line 151 "cells.bpf.c"
+#line 152 "cells.bpf.c"
 	if (idle >= 0)
 		return idle;
 #line 37 "cells.sched"
 	idle = nr_llcs > 1 ? claim_any(p, 0) : -1;
-#line 156 "cells.bpf.c"
+#line 157 "cells.bpf.c"
 	if (idle >= 0)
 		return idle;
 	return -1;
@@ -181,7 +182,7 @@ static __always_inline void enqueue_bound(struct task_struct *p, struct task_ctx
 	window_own(t, now);
 #line 40 "cells.sched"
 	scx_bpf_dsq_insert_vtime(p, dsq(QUEUE_OWN, cpu_index(cpu)), tune_slice, t->used, enq_flags);
-#line 185 "cells.bpf.c"
+#line 186 "cells.bpf.c"
 	/* On a wake-up, select_cpu has just looked at all of them in vain. */
 	if (!selected)
 		kick_idle(claim(p, cpu) ? cpu : claim_any(p, 0));
@@ -198,10 +199,43 @@ static __always_inline void enqueue_free(struct task_struct *p, struct task_ctx 
 	window_cell(t, now);
 #line 41 "cells.sched"
 	scx_bpf_dsq_insert_vtime(p, dsq(QUEUE_CELL, slot), tune_slice, t->used, enq_flags);
-#line 202 "cells.bpf.c"
+#line 203 "cells.bpf.c"
 	/* On a wake-up, select_cpu has just looked at all of them in vain. */
 	if (!selected)
 		kick_idle(claim_any(p, 0));
+}
+
+/* The stint of the task that ran until now is over; gives its queue. */
+static __always_inline u32 stint_over(struct task_struct *p, struct cpu_ctx *c)
+{
+	struct task_ctx *t = task_ctx(p);
+	s64 ran;
+	u32 cls;
+
+	if (!t)
+		return NO_QUEUE;
+	ran = p->se.sum_exec_runtime - c->started;
+	if (!c->ended) {
+		c->ended = true;
+		c->started = p->se.sum_exec_runtime;
+		on_stop(p, t, ran);
+		if (counters)
+			count_ran(t, ran);
+	}
+	cls = t->cls;
+	return cls == CLASS_BOUND ? QUEUE_OWN : QUEUE_CELL;
+}
+
+/* The task that runs already begins another stint. */
+static __always_inline void keep_running(struct task_struct *p, struct cpu_ctx *c, u64 now)
+{
+	struct task_ctx *t = task_ctx(p);
+
+	if (!t)
+		return;
+	p->scx.slice = tune_slice;
+	c->ended = false;
+	advance_clock(&shared_clock_all[0], t->used - (s64)(now >> 6));
 }
 
 /* In turn, each control group from where this cpu left off. */
@@ -325,30 +359,37 @@ void BPF_STRUCT_OPS(cells_enqueue, struct task_struct *p, u64 enq_flags)
 	}
 }
 
-/* The task that runs already gets another slice. */
-static __always_inline void keep_running(struct task_struct *p)
-{
-	p->scx.slice = tune_slice;
-}
-
 void BPF_STRUCT_OPS(cells_dispatch, s32 cpu, struct task_struct *prev)
 {
 	struct cpu_ctx *c = &cpu_ctx[cpu_index(cpu)];
 	u64 now = scx_bpf_now();
+	u32 own = NO_QUEUE;
+
+	/* The previous task is in no queue yet, but stands in the line of its own. */
+	if (prev && prev->scx.flags & SCX_TASK_QUEUED)
+		own = stint_over(prev, c);
 
 #line 44 "cells.sched"
 	if (lowest_0(cpu, c, now))
-#line 342 "cells.bpf.c"
+#line 375 "cells.bpf.c"
 		return;
+	if (own == QUEUE_OWN) {
+		keep_running(prev, c, now);
+		return;
+	}
+	if (own == QUEUE_CELL) {
+		keep_running(prev, c, now);
+		return;
+	}
 
 #line 45 "cells.sched"
 	if (steal(QUEUE_OWN, cpu_index(cpu), nr_cpu_ids))
-#line 347 "cells.bpf.c"
+#line 388 "cells.bpf.c"
 		return;
 
 	/* Nobody else: the previous task goes on with a slice of its own, not the kernel's. */
 	if (prev && prev->scx.flags & SCX_TASK_QUEUED)
-		keep_running(prev);
+		keep_running(prev, c, now);
 }
 
 void BPF_STRUCT_OPS(cells_running, struct task_struct *p)
@@ -361,6 +402,7 @@ void BPF_STRUCT_OPS(cells_running, struct task_struct *p)
 	if (!t)
 		return;
 	c->started = p->se.sum_exec_runtime;
+	c->ended = false;
 	advance_clock(&shared_clock_all[0], t->used - (s64)(now >> 6));
 	if (counters)
 		count_run(t);
@@ -377,7 +419,10 @@ void BPF_STRUCT_OPS(cells_stopping, struct task_struct *p, bool runnable)
 		return;
 	ran = p->se.sum_exec_runtime - c->started;
 	c->started = p->se.sum_exec_runtime;
-	on_stop(p, t, ran);
+	/* In dispatch, the stint may have ended already. */
+	if (!c->ended)
+		on_stop(p, t, ran);
+	c->ended = false;
 	if (counters)
 		count_stop(t, ran, runnable);
 }
@@ -403,7 +448,7 @@ void BPF_STRUCT_OPS(cells_enable, struct task_struct *p)
 		return;
 #line 26 "cells.sched"
 	t->used = read_shared_clock_all(now) + charge(20 * NSEC_PER_MSEC, weight_of(p));
-#line 407 "cells.bpf.c"
+#line 452 "cells.bpf.c"
 }
 
 s32 BPF_STRUCT_OPS_SLEEPABLE(cells_init)

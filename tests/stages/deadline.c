@@ -42,6 +42,7 @@ struct task_ctx {
 /* For each cpu. */
 struct cpu_ctx {
 	u64 started;	/* cpu time of the running task when its stint began */
+	bool ended;	/* the stint is over, though its task hasn't stopped yet */
 } __attribute__((aligned(64)));
 
 static struct cpu_ctx cpu_ctx[MAX_CPUS];
@@ -66,6 +67,21 @@ static __always_inline s64 read_clock_all(u64 now)
 	return *(volatile s64 *)&clock_all[0] + (s64)(now >> 6);
 }
 
+/* The key of the first task in all; with none, later than any key in it could be. */
+static __always_inline s64 head_all(u64 now)
+{
+	s64 key = read_clock_all(now) + 200 * NSEC_PER_MSEC;
+	struct bpf_iter_scx_dsq it;
+	struct task_struct *first;
+
+	bpf_iter_scx_dsq_new(&it, dsq(QUEUE_ALL, 0), 0);
+	first = bpf_iter_scx_dsq_next(&it);
+	if (first)
+		key = first->scx.dsq_vtime;
+	bpf_iter_scx_dsq_destroy(&it);
+	return key;
+}
+
 /* A task's stint is over. */
 static __always_inline void on_stop(struct task_struct *p, struct task_ctx *t, s64 ran)
 {
@@ -73,7 +89,7 @@ static __always_inline void on_stop(struct task_struct *p, struct task_ctx *t, s
 	t->used = t->used + charge(clamp(ran, 10 * NSEC_PER_USEC, 24 * NSEC_PER_MSEC),
 #line 30 "deadline.sched"
 				   weight_of(p));
-#line 77 "deadline.bpf.c"
+#line 93 "deadline.bpf.c"
 }
 
 /* A task woke: noted once, in select_cpu or, where that is skipped, in runnable. */
@@ -98,21 +114,21 @@ static __always_inline s32 place(struct task_struct *p, s32 cpu)
 
 #line 33 "deadline.sched"
 	if (claim(p, cpu))
-#line 102 "deadline.bpf.c"
+#line 118 "deadline.bpf.c"
 		return cpu;
 #line 34 "deadline.sched"
 	idle = has_smt ? claim_in_llc(p, cpu, SCX_PICK_IDLE_CORE) : -1;
-#line 106 "deadline.bpf.c"
+#line 122 "deadline.bpf.c"
 	if (idle >= 0)
 		return idle;
 #line 35 "deadline.sched"
 	idle = claim_in_llc(p, cpu, 0);
-#line 111 "deadline.bpf.c"
+#line 127 "deadline.bpf.c"
 	if (idle >= 0)
 		return idle;
 #line 36 "deadline.sched"
 	idle = nr_llcs > 1 ? claim_any(p, 0) : -1;
-#line 116 "deadline.bpf.c"
+#line 132 "deadline.bpf.c"
 	if (idle >= 0)
 		return idle;
 	return -1;
@@ -141,10 +157,57 @@ static __always_inline void enqueue_everyone(struct task_struct *p, struct task_
 		    clock + 200 * NSEC_PER_MSEC);
 #line 39 "deadline.sched"
 	scx_bpf_dsq_insert_vtime(p, dsq(QUEUE_ALL, 0), tune_slice, key, enq_flags);
-#line 145 "deadline.bpf.c"
+#line 161 "deadline.bpf.c"
 	/* On a wake-up, select_cpu has just looked at all of them in vain. */
 	if (!selected)
 		kick_idle(claim_any(p, 0));
+}
+
+/* The stint of the task that ran until now is over; gives its queue. */
+static __always_inline u32 stint_over(struct task_struct *p, struct cpu_ctx *c)
+{
+	struct task_ctx *t = task_ctx(p);
+	s64 ran;
+
+	if (!t)
+		return NO_QUEUE;
+	ran = p->se.sum_exec_runtime - c->started;
+	if (!c->ended) {
+		c->ended = true;
+		c->started = p->se.sum_exec_runtime;
+		on_stop(p, t, ran);
+		if (counters)
+			count_ran(t, ran);
+	}
+	return QUEUE_ALL;
+}
+
+/* The key that the task would be queued with in all. */
+static __always_inline s64 prev_key_all(struct task_struct *p, u64 now)
+{
+	struct task_ctx *t = task_ctx(p);
+	s64 clock;
+
+	if (!t)
+		return S64_MAX;
+	clock = window_all(t, now);
+#line 39 "deadline.sched"
+	return clamp(t->used + min(burst(p, t), 5 * tune_slice), clock - 20 * NSEC_PER_MSEC,
+#line 39 "deadline.sched"
+		     clock + 200 * NSEC_PER_MSEC);
+#line 199 "deadline.bpf.c"
+}
+
+/* The task that runs already begins another stint. */
+static __always_inline void keep_running(struct task_struct *p, struct cpu_ctx *c, u64 now)
+{
+	struct task_ctx *t = task_ctx(p);
+
+	if (!t)
+		return;
+	p->scx.slice = tune_slice;
+	c->ended = false;
+	advance_clock(&clock_all[0], t->used - (s64)(now >> 6));
 }
 
 s32 BPF_STRUCT_OPS(deadline_select_cpu, struct task_struct *p, s32 prev_cpu, u64 wake_flags)
@@ -206,22 +269,28 @@ void BPF_STRUCT_OPS(deadline_enqueue, struct task_struct *p, u64 enq_flags)
 	enqueue_everyone(p, t, now, enq_flags, selected);
 }
 
-/* The task that runs already gets another slice. */
-static __always_inline void keep_running(struct task_struct *p)
-{
-	p->scx.slice = tune_slice;
-}
-
 void BPF_STRUCT_OPS(deadline_dispatch, s32 cpu, struct task_struct *prev)
 {
+	struct cpu_ctx *c = &cpu_ctx[cpu_index(cpu)];
+	u64 now = scx_bpf_now();
+	u32 own = NO_QUEUE;
+
+	/* The previous task is in no queue yet, but stands in the line of its own. */
+	if (prev && prev->scx.flags & SCX_TASK_QUEUED)
+		own = stint_over(prev, c);
+
+	if (own == QUEUE_ALL && prev_key_all(prev, now) < head_all(now)) {
+		keep_running(prev, c, now);
+		return;
+	}
 #line 41 "deadline.sched"
 	if (take(QUEUE_ALL, 0))
-#line 220 "deadline.bpf.c"
+#line 289 "deadline.bpf.c"
 		return;
 
 	/* Nobody else: the previous task goes on with a slice of its own, not the kernel's. */
 	if (prev && prev->scx.flags & SCX_TASK_QUEUED)
-		keep_running(prev);
+		keep_running(prev, c, now);
 }
 
 void BPF_STRUCT_OPS(deadline_running, struct task_struct *p)
@@ -234,6 +303,7 @@ void BPF_STRUCT_OPS(deadline_running, struct task_struct *p)
 	if (!t)
 		return;
 	c->started = p->se.sum_exec_runtime;
+	c->ended = false;
 	advance_clock(&clock_all[0], t->used - (s64)(now >> 6));
 	if (counters)
 		count_run(t);
@@ -250,7 +320,10 @@ void BPF_STRUCT_OPS(deadline_stopping, struct task_struct *p, bool runnable)
 		return;
 	ran = p->se.sum_exec_runtime - c->started;
 	c->started = p->se.sum_exec_runtime;
-	on_stop(p, t, ran);
+	/* In dispatch, the stint may have ended already. */
+	if (!c->ended)
+		on_stop(p, t, ran);
+	c->ended = false;
 	if (counters)
 		count_stop(t, ran, runnable);
 }
@@ -276,7 +349,7 @@ void BPF_STRUCT_OPS(deadline_enable, struct task_struct *p)
 		return;
 #line 26 "deadline.sched"
 	t->used = read_clock_all(now) + charge(20 * NSEC_PER_MSEC, weight_of(p));
-#line 280 "deadline.bpf.c"
+#line 353 "deadline.bpf.c"
 	t->burst_base = p->se.sum_exec_runtime;
 }
 

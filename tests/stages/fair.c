@@ -39,6 +39,7 @@ struct task_ctx {
 /* For each cpu. */
 struct cpu_ctx {
 	u64 started;	/* cpu time of the running task when its stint began */
+	bool ended;	/* the stint is over, though its task hasn't stopped yet */
 } __attribute__((aligned(64)));
 
 static struct cpu_ctx cpu_ctx[MAX_CPUS];
@@ -56,6 +57,21 @@ static __always_inline s64 read_clock_all(void)
 	return *(volatile s64 *)&clock_all[0];
 }
 
+/* The key of the first task in all; with none, later than any key in it could be. */
+static __always_inline s64 head_all(u64 now)
+{
+	s64 key = read_clock_all() + 100 * NSEC_PER_MSEC;
+	struct bpf_iter_scx_dsq it;
+	struct task_struct *first;
+
+	bpf_iter_scx_dsq_new(&it, dsq(QUEUE_ALL, 0), 0);
+	first = bpf_iter_scx_dsq_next(&it);
+	if (first)
+		key = first->scx.dsq_vtime;
+	bpf_iter_scx_dsq_destroy(&it);
+	return key;
+}
+
 /* A task's stint is over. */
 static __always_inline void on_stop(struct task_struct *p, s64 ran)
 {
@@ -63,7 +79,7 @@ static __always_inline void on_stop(struct task_struct *p, s64 ran)
 	p->scx.dsq_vtime = (s64)p->scx.dsq_vtime + charge(clamp(ran, 10 * NSEC_PER_USEC,
 #line 32 "fair.sched"
 								24 * NSEC_PER_MSEC), weight_of(p));
-#line 67 "fair.bpf.c"
+#line 83 "fair.bpf.c"
 }
 
 /* The task's vtime stays near the queue's clock; gives the clock. */
@@ -83,21 +99,21 @@ static __always_inline s32 place(struct task_struct *p, s32 cpu)
 
 #line 35 "fair.sched"
 	if (claim(p, cpu))
-#line 87 "fair.bpf.c"
+#line 103 "fair.bpf.c"
 		return cpu;
 #line 36 "fair.sched"
 	idle = has_smt ? claim_in_llc(p, cpu, SCX_PICK_IDLE_CORE) : -1;
-#line 91 "fair.bpf.c"
+#line 107 "fair.bpf.c"
 	if (idle >= 0)
 		return idle;
 #line 37 "fair.sched"
 	idle = claim_in_llc(p, cpu, 0);
-#line 96 "fair.bpf.c"
+#line 112 "fair.bpf.c"
 	if (idle >= 0)
 		return idle;
 #line 38 "fair.sched"
 	idle = nr_llcs > 1 ? claim_any(p, 0) : -1;
-#line 101 "fair.bpf.c"
+#line 117 "fair.bpf.c"
 	if (idle >= 0)
 		return idle;
 	return -1;
@@ -118,10 +134,42 @@ static __always_inline void enqueue_everyone(struct task_struct *p, u64 enq_flag
 	window_all(p);
 #line 41 "fair.sched"
 	scx_bpf_dsq_insert_vtime(p, dsq(QUEUE_ALL, 0), tune_slice, p->scx.dsq_vtime, enq_flags);
-#line 122 "fair.bpf.c"
+#line 138 "fair.bpf.c"
 	/* On a wake-up, select_cpu has just looked at all of them in vain. */
 	if (!selected)
 		kick_idle(claim_any(p, 0));
+}
+
+/* The stint of the task that ran until now is over; gives its queue. */
+static __always_inline u32 stint_over(struct task_struct *p, struct cpu_ctx *c)
+{
+	s64 ran = p->se.sum_exec_runtime - c->started;
+
+	if (!c->ended) {
+		c->ended = true;
+		c->started = p->se.sum_exec_runtime;
+		on_stop(p, ran);
+		if (counters)
+			count_ran(task_ctx(p), ran);
+	}
+	return QUEUE_ALL;
+}
+
+/* The key that the task would be queued with in all. */
+static __always_inline s64 prev_key_all(struct task_struct *p)
+{
+	window_all(p);
+#line 41 "fair.sched"
+	return p->scx.dsq_vtime;
+#line 165 "fair.bpf.c"
+}
+
+/* The task that runs already begins another stint. */
+static __always_inline void keep_running(struct task_struct *p, struct cpu_ctx *c)
+{
+	p->scx.slice = tune_slice;
+	c->ended = false;
+	advance_clock(&clock_all[0], (s64)p->scx.dsq_vtime);
 }
 
 s32 BPF_STRUCT_OPS(fair_select_cpu, struct task_struct *p, s32 prev_cpu, u64 wake_flags)
@@ -155,22 +203,28 @@ void BPF_STRUCT_OPS(fair_enqueue, struct task_struct *p, u64 enq_flags)
 	enqueue_everyone(p, enq_flags, selected);
 }
 
-/* The task that runs already gets another slice. */
-static __always_inline void keep_running(struct task_struct *p)
-{
-	p->scx.slice = tune_slice;
-}
-
 void BPF_STRUCT_OPS(fair_dispatch, s32 cpu, struct task_struct *prev)
 {
+	struct cpu_ctx *c = &cpu_ctx[cpu_index(cpu)];
+	u64 now = scx_bpf_now();
+	u32 own = NO_QUEUE;
+
+	/* The previous task is in no queue yet, but stands in the line of its own. */
+	if (prev && prev->scx.flags & SCX_TASK_QUEUED)
+		own = stint_over(prev, c);
+
+	if (own == QUEUE_ALL && prev_key_all(prev) < head_all(now)) {
+		keep_running(prev, c);
+		return;
+	}
 #line 43 "fair.sched"
 	if (take(QUEUE_ALL, 0))
-#line 169 "fair.bpf.c"
+#line 223 "fair.bpf.c"
 		return;
 
 	/* Nobody else: the previous task goes on with a slice of its own, not the kernel's. */
 	if (prev && prev->scx.flags & SCX_TASK_QUEUED)
-		keep_running(prev);
+		keep_running(prev, c);
 }
 
 void BPF_STRUCT_OPS(fair_running, struct task_struct *p)
@@ -179,6 +233,7 @@ void BPF_STRUCT_OPS(fair_running, struct task_struct *p)
 	struct cpu_ctx *c = &cpu_ctx[cpu_index(cpu)];
 
 	c->started = p->se.sum_exec_runtime;
+	c->ended = false;
 	advance_clock(&clock_all[0], (s64)p->scx.dsq_vtime);
 	if (counters)
 		count_run(task_ctx(p));
@@ -191,7 +246,10 @@ void BPF_STRUCT_OPS(fair_stopping, struct task_struct *p, bool runnable)
 	s64 ran = p->se.sum_exec_runtime - c->started;
 
 	c->started = p->se.sum_exec_runtime;
-	on_stop(p, ran);
+	/* In dispatch, the stint may have ended already. */
+	if (!c->ended)
+		on_stop(p, ran);
+	c->ended = false;
 	if (counters)
 		count_stop(task_ctx(p), ran, runnable);
 }
@@ -213,7 +271,7 @@ void BPF_STRUCT_OPS(fair_enable, struct task_struct *p)
 {
 #line 28 "fair.sched"
 	p->scx.dsq_vtime = read_clock_all() + charge(20 * NSEC_PER_MSEC, weight_of(p));
-#line 217 "fair.bpf.c"
+#line 275 "fair.bpf.c"
 }
 
 s32 BPF_STRUCT_OPS_SLEEPABLE(fair_init)

@@ -83,6 +83,12 @@ static __always_inline void enqueue_everyone(struct task_struct *p, u64 enq_flag
 		kick_idle(claim_any(p, 0));
 }
 
+/* The task that runs already begins another stint. */
+static __always_inline void keep_running(struct task_struct *p)
+{
+	p->scx.slice = tune_slice;
+}
+
 s32 BPF_STRUCT_OPS(fifo_select_cpu, struct task_struct *p, s32 prev_cpu, u64 wake_flags)
 {
 	s32 cpu = prev_cpu;
@@ -112,12 +118,6 @@ void BPF_STRUCT_OPS(fifo_enqueue, struct task_struct *p, u64 enq_flags)
 		return;
 	}
 	enqueue_everyone(p, enq_flags, selected);
-}
-
-/* The task that runs already gets another slice. */
-static __always_inline void keep_running(struct task_struct *p)
-{
-	p->scx.slice = tune_slice;
 }
 
 void BPF_STRUCT_OPS(fifo_dispatch, s32 cpu, struct task_struct *prev)

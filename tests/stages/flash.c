@@ -46,6 +46,7 @@ struct task_ctx {
 struct cpu_ctx {
 	u64 started;	/* cpu time of the running task when its stint began */
 	u32 kept;	/* times that the running task was kept */
+	bool ended;	/* the stint is over, though its task hasn't stopped yet */
 } __attribute__((aligned(64)));
 
 static struct cpu_ctx cpu_ctx[MAX_CPUS];
@@ -83,12 +84,12 @@ static __always_inline s64 head_ready(s32 cpu, u64 now)
 static __always_inline void on_stop(struct task_struct *p, struct task_ctx *t, s64 ran)
 {
 #line 34 "flash.sched"
-	t->used = t->used + charge(clamp(ran, 10 * NSEC_PER_USEC, 44 * NSEC_PER_MSEC),
+	t->used = t->used + charge(clamp(ran, 10 * NSEC_PER_USEC, 24 * NSEC_PER_MSEC),
 #line 34 "flash.sched"
 				   weight_of(p));
 #line 35 "flash.sched"
 	t->stint = min(div(t->stint * 7 + ran, 8), 100 * NSEC_PER_MSEC);
-#line 92 "flash.bpf.c"
+#line 93 "flash.bpf.c"
 }
 
 /* A task that changed its domain keeps its distance to the clock. */
@@ -117,7 +118,7 @@ static __always_inline u32 classify(struct task_ctx *t)
 {
 #line 30 "flash.sched"
 	if (t->stint < tune_early)
-#line 121 "flash.bpf.c"
+#line 122 "flash.bpf.c"
 		return CLASS_EARLY;
 	return CLASS_STEADY;
 }
@@ -129,21 +130,21 @@ static __always_inline s32 place(struct task_struct *p, s32 cpu)
 
 #line 39 "flash.sched"
 	if (claim(p, cpu))
-#line 133 "flash.bpf.c"
+#line 134 "flash.bpf.c"
 		return cpu;
 #line 40 "flash.sched"
 	idle = has_smt ? claim_in_llc(p, cpu, SCX_PICK_IDLE_CORE) : -1;
-#line 137 "flash.bpf.c"
+#line 138 "flash.bpf.c"
 	if (idle >= 0)
 		return idle;
 #line 41 "flash.sched"
 	idle = claim_in_llc(p, cpu, 0);
-#line 142 "flash.bpf.c"
+#line 143 "flash.bpf.c"
 	if (idle >= 0)
 		return idle;
 #line 42 "flash.sched"
 	idle = nr_llcs > 1 ? claim_any(p, 0) : -1;
-#line 147 "flash.bpf.c"
+#line 148 "flash.bpf.c"
 	if (idle >= 0)
 		return idle;
 	return -1;
@@ -170,7 +171,7 @@ static __always_inline void enqueue_early(struct task_struct *p, struct task_ctx
 	key = clamp(t->used - tune_lead, clock - 40 * NSEC_PER_MSEC, clock + 100 * NSEC_PER_MSEC);
 #line 45 "flash.sched"
 	scx_bpf_dsq_insert_vtime(p, dsq(QUEUE_READY, llc_of(cpu)), tune_slice, key, enq_flags);
-#line 174 "flash.bpf.c"
+#line 175 "flash.bpf.c"
 	/* On a wake-up, select_cpu has just looked at all of them in vain. */
 	if (!selected)
 		kick_idle(claim(p, cpu) ? cpu : claim_any(p, 0));
@@ -185,10 +186,87 @@ static __always_inline void enqueue_steady(struct task_struct *p, struct task_ct
 	window_ready(t, cpu, now);
 #line 46 "flash.sched"
 	scx_bpf_dsq_insert_vtime(p, dsq(QUEUE_READY, llc_of(cpu)), tune_slice, t->used, enq_flags);
-#line 189 "flash.bpf.c"
+#line 190 "flash.bpf.c"
 	/* On a wake-up, select_cpu has just looked at all of them in vain. */
 	if (!selected)
 		kick_idle(claim(p, cpu) ? cpu : claim_any(p, 0));
+}
+
+/* The stint of the task that ran until now is over; gives its queue. */
+static __always_inline u32 stint_over(struct task_struct *p, struct cpu_ctx *c)
+{
+	struct task_ctx *t = task_ctx(p);
+	s64 ran;
+
+	if (!t)
+		return NO_QUEUE;
+	ran = p->se.sum_exec_runtime - c->started;
+	if (!c->ended) {
+		c->ended = true;
+		c->started = p->se.sum_exec_runtime;
+		on_stop(p, t, ran);
+		if (counters)
+			count_ran(t, ran);
+	}
+	return QUEUE_READY;
+}
+
+static __always_inline s64 key_early(struct task_ctx *t, s32 cpu, u64 now)
+{
+	s64 clock = window_ready(t, cpu, now);
+
+#line 45 "flash.sched"
+	return clamp(t->used - tune_lead, clock - 40 * NSEC_PER_MSEC, clock + 100 * NSEC_PER_MSEC);
+#line 221 "flash.bpf.c"
+}
+
+static __always_inline s64 key_steady(struct task_ctx *t, s32 cpu, u64 now)
+{
+	window_ready(t, cpu, now);
+#line 46 "flash.sched"
+	return t->used;
+#line 229 "flash.bpf.c"
+}
+
+/* The key that the task would be queued with in ready. */
+static __always_inline s64 prev_key_ready(struct task_struct *p, s32 cpu, u64 now)
+{
+	struct task_ctx *t = task_ctx(p);
+
+	if (!t)
+		return S64_MAX;
+	switch (t->cls) {
+	case CLASS_EARLY:
+		return key_early(t, cpu, now);
+	case CLASS_STEADY:
+		return key_steady(t, cpu, now);
+	}
+	return S64_MAX;
+}
+
+/* The task that runs already begins another stint. */
+static __always_inline void keep_running(struct task_struct *p, s32 cpu, struct cpu_ctx *c, u64 now)
+{
+	struct task_ctx *t = task_ctx(p);
+
+	if (!t)
+		return;
+	p->scx.slice = tune_slice;
+	c->ended = false;
+	rebase_ready(t, cpu, now);
+	advance_clock(&clock_ready[t->home_ready & (MAX_LLCS - 1)], t->used - (s64)(now >> 6));
+}
+
+/* Whether the task that ran until now goes on. */
+static __always_inline bool keep_0(struct task_struct *p, s32 cpu, u64 now)
+{
+	struct task_ctx *t = task_ctx(p);
+
+	if (!t)
+		return false;
+#line 49 "flash.sched"
+	return t->used < head_ready(cpu, now);
+#line 270 "flash.bpf.c"
 }
 
 s32 BPF_STRUCT_OPS(flash_select_cpu, struct task_struct *p, s32 prev_cpu, u64 wake_flags)
@@ -249,50 +327,47 @@ void BPF_STRUCT_OPS(flash_enqueue, struct task_struct *p, u64 enq_flags)
 	}
 }
 
-/* The task that runs already gets another slice. */
-static __always_inline void keep_running(struct task_struct *p)
-{
-	p->scx.slice = tune_slice;
-}
-
-/* Whether the task that ran until now goes on. */
-static __always_inline bool keep_0(struct task_struct *p, s32 cpu, u64 now)
-{
-	struct task_ctx *t = task_ctx(p);
-
-	if (!t)
-		return false;
-#line 49 "flash.sched"
-	return t->used < head_ready(cpu, now);
-#line 268 "flash.bpf.c"
-}
-
 void BPF_STRUCT_OPS(flash_dispatch, s32 cpu, struct task_struct *prev)
 {
 	struct cpu_ctx *c = &cpu_ctx[cpu_index(cpu)];
 	u64 now = scx_bpf_now();
+	u32 own = NO_QUEUE;
+
+	/* The previous task is in no queue yet, but stands in the line of its own. */
+	if (prev && prev->scx.flags & SCX_TASK_QUEUED)
+		own = stint_over(prev, c);
 
 #line 49 "flash.sched"
 	if (prev && prev->scx.flags & SCX_TASK_QUEUED && c->kept < 1 && keep_0(prev, cpu, now)) {
-#line 278 "flash.bpf.c"
+#line 343 "flash.bpf.c"
 		c->kept++;
-		keep_running(prev);
+		keep_running(prev, cpu, c, now);
 		return;
 	}
 
+	if (own == QUEUE_READY && prev_key_ready(prev, cpu, now) < head_ready(cpu, now)) {
+		c->kept = 0;
+		keep_running(prev, cpu, c, now);
+		return;
+	}
 #line 50 "flash.sched"
 	if (take(QUEUE_READY, llc_of(cpu)))
-#line 286 "flash.bpf.c"
+#line 356 "flash.bpf.c"
 		return;
+	if (own == QUEUE_READY) {
+		c->kept = 0;
+		keep_running(prev, cpu, c, now);
+		return;
+	}
 
 #line 51 "flash.sched"
 	if (steal(QUEUE_READY, llc_of(cpu), nr_llcs))
-#line 291 "flash.bpf.c"
+#line 366 "flash.bpf.c"
 		return;
 
 	/* Nobody else: the previous task goes on with a slice of its own, not the kernel's. */
 	if (prev && prev->scx.flags & SCX_TASK_QUEUED)
-		keep_running(prev);
+		keep_running(prev, cpu, c, now);
 }
 
 void BPF_STRUCT_OPS(flash_running, struct task_struct *p)
@@ -305,6 +380,7 @@ void BPF_STRUCT_OPS(flash_running, struct task_struct *p)
 	if (!t)
 		return;
 	c->started = p->se.sum_exec_runtime;
+	c->ended = false;
 	c->kept = 0;
 	rebase_ready(t, cpu, now);
 	advance_clock(&clock_ready[t->home_ready & (MAX_LLCS - 1)], t->used - (s64)(now >> 6));
@@ -323,7 +399,10 @@ void BPF_STRUCT_OPS(flash_stopping, struct task_struct *p, bool runnable)
 		return;
 	ran = p->se.sum_exec_runtime - c->started;
 	c->started = p->se.sum_exec_runtime;
-	on_stop(p, t, ran);
+	/* In dispatch, the stint may have ended already. */
+	if (!c->ended)
+		on_stop(p, t, ran);
+	c->ended = false;
 	if (counters)
 		count_stop(t, ran, runnable);
 }
@@ -350,11 +429,11 @@ void BPF_STRUCT_OPS(flash_enable, struct task_struct *p)
 		return;
 #line 27 "flash.sched"
 	t->used = read_clock_ready(llc_of(cpu), now) + charge(20 * NSEC_PER_MSEC, weight_of(p));
-#line 354 "flash.bpf.c"
+#line 433 "flash.bpf.c"
 	t->home_ready = llc_of(cpu);
 #line 28 "flash.sched"
 	t->stint = 4 * NSEC_PER_MSEC;
-#line 358 "flash.bpf.c"
+#line 437 "flash.bpf.c"
 }
 
 s32 BPF_STRUCT_OPS_SLEEPABLE(flash_init)

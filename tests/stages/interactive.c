@@ -59,7 +59,7 @@ struct cpu_ctx {
 	u32 picked;			/* … for the next */
 	u32 cls_bit;			/* class of the running task, as a bit; 0 with none */
 	u32 retry;			/* classes whose preemption waits for a tick */
-	bool running_now;		/* a stint is going on */
+	bool ended;			/* the stint is over, though its task hasn't stopped yet */
 } __attribute__((aligned(64)));
 
 static struct cpu_ctx cpu_ctx[MAX_CPUS];
@@ -84,6 +84,21 @@ static __always_inline s64 read_clock_ready(u32 domain, u64 now)
 	return *(volatile s64 *)&clock_ready[domain & (MAX_LLCS - 1)] + (s64)(now >> 6);
 }
 
+/* The key of the first task in ready; with none, later than any key in it could be. */
+static __always_inline s64 head_ready(s32 cpu, u64 now)
+{
+	s64 key = read_clock_ready(llc_of(cpu), now) + 100 * NSEC_PER_MSEC;
+	struct bpf_iter_scx_dsq it;
+	struct task_struct *first;
+
+	bpf_iter_scx_dsq_new(&it, dsq(QUEUE_READY, llc_of(cpu)), 0);
+	first = bpf_iter_scx_dsq_next(&it);
+	if (first)
+		key = first->scx.dsq_vtime;
+	bpf_iter_scx_dsq_destroy(&it);
+	return key;
+}
+
 /* A task's stint is over. */
 static __always_inline void on_stop(struct task_struct *p, struct task_ctx *t, s64 ran)
 {
@@ -91,7 +106,7 @@ static __always_inline void on_stop(struct task_struct *p, struct task_ctx *t, s
 	t->used = t->used + charge(clamp(ran, 10 * NSEC_PER_USEC, 24 * NSEC_PER_MSEC),
 #line 47 "interactive.sched"
 				   weight_of(p));
-#line 95 "interactive.bpf.c"
+#line 110 "interactive.bpf.c"
 }
 
 /* A task goes to sleep, or exits. */
@@ -99,7 +114,7 @@ static __always_inline void on_sleep(struct task_struct *p, struct task_ctx *t)
 {
 #line 48 "interactive.sched"
 	t->typical = min(div(t->typical * 3 + burst(p, t), 4), 100 * NSEC_PER_MSEC);
-#line 103 "interactive.bpf.c"
+#line 118 "interactive.bpf.c"
 }
 
 /* A task woke: noted once, in select_cpu or, where that is skipped, in runnable. */
@@ -136,11 +151,11 @@ static __always_inline u32 classify(struct task_struct *p, struct task_ctx *t)
 {
 #line 43 "interactive.sched"
 	if (is_kthread(p) || is_pinned(p))
-#line 140 "interactive.bpf.c"
+#line 155 "interactive.bpf.c"
 		return CLASS_KERNEL;
 #line 44 "interactive.sched"
 	if (t->wakes >= tune_often && max(t->typical, burst(p, t)) < tune_short)
-#line 144 "interactive.bpf.c"
+#line 159 "interactive.bpf.c"
 		return CLASS_INTERACTIVE;
 	return CLASS_BATCH;
 }
@@ -152,7 +167,7 @@ static __always_inline u64 slice_of(u32 cls, struct task_struct *p, s32 cpu)
 	case CLASS_KERNEL:
 #line 60 "interactive.sched"
 		return 4 * NSEC_PER_MSEC;
-#line 156 "interactive.bpf.c"
+#line 171 "interactive.bpf.c"
 	case CLASS_INTERACTIVE:
 #line 61 "interactive.sched"
 		return min(max(div(div(tune_slice * weight_of(p), 100),
@@ -160,7 +175,7 @@ static __always_inline u64 slice_of(u32 cls, struct task_struct *p, s32 cpu)
 				   max((s64)scx_bpf_dsq_nr_queued(dsq(QUEUE_READY, llc_of(cpu))),
 #line 61 "interactive.sched"
 				       1)), 4 * NSEC_PER_MSEC), tune_slice);
-#line 164 "interactive.bpf.c"
+#line 179 "interactive.bpf.c"
 	}
 #line 62 "interactive.sched"
 	return min(max(div(div(tune_slice * weight_of(p), 100),
@@ -168,7 +183,7 @@ static __always_inline u64 slice_of(u32 cls, struct task_struct *p, s32 cpu)
 			   max((s64)scx_bpf_dsq_nr_queued(dsq(QUEUE_READY, llc_of(cpu))), 1)),
 #line 62 "interactive.sched"
 		       4 * NSEC_PER_MSEC), tune_slice);
-#line 172 "interactive.bpf.c"
+#line 187 "interactive.bpf.c"
 }
 
 /* An idle cpu for the task, claimed; -1 if there is none. */
@@ -178,21 +193,21 @@ static __always_inline s32 place(struct task_struct *p, s32 cpu)
 
 #line 51 "interactive.sched"
 	if (claim(p, cpu))
-#line 182 "interactive.bpf.c"
+#line 197 "interactive.bpf.c"
 		return cpu;
 #line 52 "interactive.sched"
 	idle = has_smt ? claim_in_llc(p, cpu, SCX_PICK_IDLE_CORE) : -1;
-#line 186 "interactive.bpf.c"
+#line 201 "interactive.bpf.c"
 	if (idle >= 0)
 		return idle;
 #line 53 "interactive.sched"
 	idle = claim_in_llc(p, cpu, 0);
-#line 191 "interactive.bpf.c"
+#line 206 "interactive.bpf.c"
 	if (idle >= 0)
 		return idle;
 #line 54 "interactive.sched"
 	idle = nr_llcs > 1 ? claim_any(p, 0) : -1;
-#line 196 "interactive.bpf.c"
+#line 211 "interactive.bpf.c"
 	if (idle >= 0)
 		return idle;
 	return -1;
@@ -221,7 +236,7 @@ static __always_inline void preempt_for_kernel(s32 cpu, u64 now)
 		return;
 #line 60 "interactive.sched"
 	if ((s64)(now - c->running_since) >= NSEC_PER_MSEC)
-#line 225 "interactive.bpf.c"
+#line 240 "interactive.bpf.c"
 		scx_bpf_kick_cpu(cpu, SCX_KICK_PREEMPT);
 	else
 		c->retry |= BIT(CLASS_KERNEL);
@@ -235,7 +250,7 @@ static __always_inline void enqueue_kernel(struct task_struct *p, struct task_ct
 		count_insert(t, CLASS_KERNEL, QUEUE_OWN);
 #line 60 "interactive.sched"
 	scx_bpf_dsq_insert(p, dsq(QUEUE_OWN, cpu_index(cpu)), 4 * NSEC_PER_MSEC, enq_flags);
-#line 239 "interactive.bpf.c"
+#line 254 "interactive.bpf.c"
 	if ((selected || !kick_idle(claim(p, cpu) ? cpu : claim_any(p, 0))) &&
 	    enq_flags & SCX_ENQ_WAKEUP)
 		preempt_for_kernel(cpu, now);
@@ -250,7 +265,7 @@ static __always_inline void preempt_for_interactive(s32 cpu, u64 now)
 		return;
 #line 61 "interactive.sched"
 	if ((s64)(now - c->running_since) >= NSEC_PER_MSEC)
-#line 254 "interactive.bpf.c"
+#line 269 "interactive.bpf.c"
 		scx_bpf_kick_cpu(cpu, SCX_KICK_PREEMPT);
 	else
 		c->retry |= BIT(CLASS_INTERACTIVE);
@@ -285,7 +300,7 @@ static __always_inline void enqueue_interactive(struct task_struct *p, struct ta
 			4 * NSEC_PER_MSEC), tune_slice);
 #line 61 "interactive.sched"
 	scx_bpf_dsq_insert_vtime(p, dsq(QUEUE_READY, llc_of(cpu)), slice, key, enq_flags);
-#line 289 "interactive.bpf.c"
+#line 304 "interactive.bpf.c"
 	if ((selected || !kick_idle(claim(p, cpu) ? cpu : claim_any(p, 0))) &&
 	    enq_flags & SCX_ENQ_WAKEUP)
 		preempt_for_interactive(cpu, now);
@@ -308,10 +323,108 @@ static __always_inline void enqueue_batch(struct task_struct *p, struct task_ctx
 			4 * NSEC_PER_MSEC), tune_slice);
 #line 62 "interactive.sched"
 	scx_bpf_dsq_insert_vtime(p, dsq(QUEUE_READY, llc_of(cpu)), slice, t->used, enq_flags);
-#line 312 "interactive.bpf.c"
+#line 327 "interactive.bpf.c"
 	/* On a wake-up, select_cpu has just looked at all of them in vain. */
 	if (!selected)
 		kick_idle(claim(p, cpu) ? cpu : claim_any(p, 0));
+}
+
+/* Its line, its share or its cap pays for what the task used since the last payment. */
+static __always_inline void settle(struct task_struct *p, struct cpu_ctx *c)
+{
+	s64 ran = p->se.sum_exec_runtime - c->paid;
+
+	c->paid = p->se.sum_exec_runtime;
+	if (c->line < 1)
+		bucket_pay(&c->bucket[c->line & 31], ran);
+}
+
+/* The stint of the task that ran until now is over; gives its queue. */
+static __always_inline u32 stint_over(struct task_struct *p, struct cpu_ctx *c)
+{
+	struct task_ctx *t = task_ctx(p);
+	s64 ran;
+	u32 cls;
+
+	if (!t)
+		return NO_QUEUE;
+	ran = p->se.sum_exec_runtime - c->started;
+	if (!c->ended) {
+		c->ended = true;
+		c->started = p->se.sum_exec_runtime;
+		settle(p, c);
+		on_stop(p, t, ran);
+		if (counters)
+			count_ran(t, ran);
+	}
+	cls = t->cls;
+	return cls == CLASS_KERNEL ? QUEUE_OWN : QUEUE_READY;
+}
+
+static __always_inline s64 key_interactive(struct task_ctx *t, s32 cpu, u64 now)
+{
+	s64 clock = window_ready(t, cpu, now);
+
+#line 61 "interactive.sched"
+	return clamp(t->used - ((s64)scx_bpf_dsq_nr_queued(dsq(QUEUE_READY, llc_of(cpu))) <= 16 ?
+#line 61 "interactive.sched"
+				tune_lead
+#line 61 "interactive.sched"
+				: (s64)scx_bpf_dsq_nr_queued(dsq(QUEUE_READY, llc_of(cpu))) <= 64 ?
+#line 61 "interactive.sched"
+				div(tune_lead, 4) : 0), clock - 40 * NSEC_PER_MSEC,
+#line 61 "interactive.sched"
+		     clock + 100 * NSEC_PER_MSEC);
+#line 379 "interactive.bpf.c"
+}
+
+static __always_inline s64 key_batch(struct task_ctx *t, s32 cpu, u64 now)
+{
+	window_ready(t, cpu, now);
+#line 62 "interactive.sched"
+	return t->used;
+#line 387 "interactive.bpf.c"
+}
+
+/* The key that the task would be queued with in ready. */
+static __always_inline s64 prev_key_ready(struct task_struct *p, s32 cpu, u64 now)
+{
+	struct task_ctx *t = task_ctx(p);
+
+	if (!t)
+		return S64_MAX;
+	switch (t->cls) {
+	case CLASS_INTERACTIVE:
+		return key_interactive(t, cpu, now);
+	case CLASS_BATCH:
+		return key_batch(t, cpu, now);
+	}
+	return S64_MAX;
+}
+
+/* The task that runs already begins another stint. */
+static __always_inline void keep_running(struct task_struct *p, s32 cpu, struct cpu_ctx *c, u64 now,
+					 u32 line)
+{
+	struct task_ctx *t = task_ctx(p);
+	u32 cls;
+
+	if (!t)
+		return;
+	cls = t->cls;
+	p->scx.slice = slice_of(cls, p, cpu);
+	c->ended = false;
+	c->line = line;
+	c->running_since = now;
+	c->retry = 0;
+	switch (t->cls) {
+	case CLASS_INTERACTIVE:
+	case CLASS_BATCH:
+		rebase_ready(t, cpu, now);
+		advance_clock(&clock_ready[t->home_ready & (MAX_LLCS - 1)],
+			      t->used - (s64)(now >> 6));
+		break;
+	}
 }
 
 s32 BPF_STRUCT_OPS(interactive_select_cpu, struct task_struct *p, s32 prev_cpu, u64 wake_flags)
@@ -393,51 +506,43 @@ void BPF_STRUCT_OPS(interactive_enqueue, struct task_struct *p, u64 enq_flags)
 	}
 }
 
-/* The task that runs already gets another slice. */
-static __always_inline void keep_running(struct task_struct *p, s32 cpu)
-{
-	struct task_ctx *t = task_ctx(p);
-	u32 cls;
-
-	if (!t)
-		return;
-	cls = t->cls;
-	p->scx.slice = slice_of(cls, p, cpu);
-}
-
-/* Who pays for what the running task used since the last payment: its line, its share, its cap. */
-static __always_inline void settle(struct task_struct *p, struct cpu_ctx *c)
-{
-	s64 ran = p->se.sum_exec_runtime - c->paid;
-
-	c->paid = p->se.sum_exec_runtime;
-	if (c->line < 1)
-		bucket_pay(&c->bucket[c->line & 31], ran);
-}
-
 void BPF_STRUCT_OPS(interactive_dispatch, s32 cpu, struct task_struct *prev)
 {
 	struct cpu_ctx *c = &cpu_ctx[cpu_index(cpu)];
 	u64 now = scx_bpf_now();
+	u32 own = NO_QUEUE;
 
-	/* The stint of the previous task isn't over yet: pay for it before any line is judged. */
-	if (prev && c->running_now)
-		settle(prev, c);
+	/* The previous task is in no queue yet, but stands in the line of its own. */
+	if (prev && prev->scx.flags & SCX_TASK_QUEUED)
+		own = stint_over(prev, c);
 	c->picked = NO_LINE;
 
 #line 65 "interactive.sched"
-	if (bucket_open(&c->bucket[0], now, 20, 40 * NSEC_PER_MSEC) &&
+	if (bucket_open(&c->bucket[0], now, 20, 40 * NSEC_PER_MSEC)) {
 #line 65 "interactive.sched"
-	    take(QUEUE_OWN, cpu_index(cpu))) {
-#line 433 "interactive.bpf.c"
-		c->picked = 0;
-		return;
+		if (take(QUEUE_OWN, cpu_index(cpu))) {
+#line 525 "interactive.bpf.c"
+			c->picked = 0;
+			return;
+		}
+		if (own == QUEUE_OWN) {
+			keep_running(prev, cpu, c, now, 0);
+			return;
+		}
 	}
 
+	if (own == QUEUE_READY && prev_key_ready(prev, cpu, now) < head_ready(cpu, now)) {
+		keep_running(prev, cpu, c, now, NO_LINE);
+		return;
+	}
 #line 66 "interactive.sched"
 	if (take(QUEUE_READY, llc_of(cpu)))
-#line 440 "interactive.bpf.c"
+#line 541 "interactive.bpf.c"
 		return;
+	if (own == QUEUE_READY) {
+		keep_running(prev, cpu, c, now, NO_LINE);
+		return;
+	}
 
 	/* Nothing within the limits: what they held back has this turn for free. */
 	if (c->bucket[0].credit <= 0 && take(QUEUE_OWN, cpu_index(cpu)))
@@ -445,17 +550,17 @@ void BPF_STRUCT_OPS(interactive_dispatch, s32 cpu, struct task_struct *prev)
 
 #line 67 "interactive.sched"
 	if (steal(QUEUE_OWN, cpu_index(cpu), nr_cpu_ids))
-#line 449 "interactive.bpf.c"
+#line 554 "interactive.bpf.c"
 		return;
 
 #line 68 "interactive.sched"
 	if (steal(QUEUE_READY, llc_of(cpu), nr_llcs))
-#line 454 "interactive.bpf.c"
+#line 559 "interactive.bpf.c"
 		return;
 
 	/* Nobody else: the previous task goes on with a slice of its own, not the kernel's. */
 	if (prev && prev->scx.flags & SCX_TASK_QUEUED)
-		keep_running(prev, cpu);
+		keep_running(prev, cpu, c, now, NO_LINE);
 }
 
 void BPF_STRUCT_OPS(interactive_running, struct task_struct *p)
@@ -469,7 +574,7 @@ void BPF_STRUCT_OPS(interactive_running, struct task_struct *p)
 		return;
 	c->started = p->se.sum_exec_runtime;
 	c->paid = p->se.sum_exec_runtime;
-	c->running_now = true;
+	c->ended = false;
 	c->line = c->picked;
 	c->picked = NO_LINE;
 	c->cls_bit = BIT(t->cls & (MAX_CLASSES - 1));
@@ -503,7 +608,7 @@ void BPF_STRUCT_OPS(interactive_tick, struct task_struct *p)
 	    (s64)(now - c->running_since) >= NSEC_PER_MSEC &&
 #line 60 "interactive.sched"
 	    scx_bpf_dsq_nr_queued(dsq(QUEUE_OWN, cpu_index(cpu))) > 0)
-#line 507 "interactive.bpf.c"
+#line 612 "interactive.bpf.c"
 		p->scx.slice = 0;
 #line 61 "interactive.sched"
 	if (c->retry & BIT(CLASS_INTERACTIVE) && c->cls_bit & BIT(CLASS_BATCH) &&
@@ -511,7 +616,7 @@ void BPF_STRUCT_OPS(interactive_tick, struct task_struct *p)
 	    (s64)(now - c->running_since) >= NSEC_PER_MSEC &&
 #line 61 "interactive.sched"
 	    scx_bpf_dsq_nr_queued(dsq(QUEUE_READY, llc_of(cpu))) > 0)
-#line 515 "interactive.bpf.c"
+#line 620 "interactive.bpf.c"
 		p->scx.slice = 0;
 }
 
@@ -527,9 +632,11 @@ void BPF_STRUCT_OPS(interactive_stopping, struct task_struct *p, bool runnable)
 	ran = p->se.sum_exec_runtime - c->started;
 	c->started = p->se.sum_exec_runtime;
 	settle(p, c);
-	c->running_now = false;
 	c->cls_bit = 0;
-	on_stop(p, t, ran);
+	/* In dispatch, the stint may have ended already. */
+	if (!c->ended)
+		on_stop(p, t, ran);
+	c->ended = false;
 	if (counters)
 		count_stop(t, ran, runnable);
 }
@@ -567,11 +674,11 @@ void BPF_STRUCT_OPS(interactive_enable, struct task_struct *p)
 		return;
 #line 40 "interactive.sched"
 	t->used = read_clock_ready(llc_of(cpu), now) + charge(20 * NSEC_PER_MSEC, weight_of(p));
-#line 571 "interactive.bpf.c"
+#line 678 "interactive.bpf.c"
 	t->home_ready = llc_of(cpu);
 #line 41 "interactive.sched"
 	t->typical = 8 * NSEC_PER_MSEC;
-#line 575 "interactive.bpf.c"
+#line 682 "interactive.bpf.c"
 	t->burst_base = p->se.sum_exec_runtime;
 	t->last_wake = now;
 }

@@ -59,7 +59,7 @@ struct cpu_ctx {
 	u32 picked;			/* … for the next */
 	u32 cls_bit;			/* class of the running task, as a bit; 0 with none */
 	u32 retry;			/* classes whose preemption waits for a tick */
-	bool running_now;		/* a stint is going on */
+	bool ended;			/* the stint is over, though its task hasn't stopped yet */
 } __attribute__((aligned(64)));
 
 static struct cpu_ctx cpu_ctx[MAX_CPUS];
@@ -75,6 +75,21 @@ static __always_inline s64 burst(struct task_struct *p, struct task_ctx *t)
 	return p->se.sum_exec_runtime - t->burst_base;
 }
 
+/* The key of the first task in soon; with none, later than any key in it could be. */
+static __always_inline s64 head_soon(s32 cpu, u64 now)
+{
+	s64 key = (s64)now + NSEC_PER_SEC;
+	struct bpf_iter_scx_dsq it;
+	struct task_struct *first;
+
+	bpf_iter_scx_dsq_new(&it, dsq(QUEUE_SOON, llc_of(cpu)), 0);
+	first = bpf_iter_scx_dsq_next(&it);
+	if (first)
+		key = first->scx.dsq_vtime;
+	bpf_iter_scx_dsq_destroy(&it);
+	return key;
+}
+
 /* A task goes to sleep, or exits. */
 static __always_inline void on_sleep(struct task_struct *p, struct task_ctx *t)
 {
@@ -82,7 +97,7 @@ static __always_inline void on_sleep(struct task_struct *p, struct task_ctx *t)
 	t->typical = min(div(t->typical * 3 + burst(p, t), 4), 100 * NSEC_PER_MSEC);
 #line 45 "latency.sched"
 	t->links = 1 + log2(t->wakes) + log2(t->wakings);
-#line 86 "latency.bpf.c"
+#line 101 "latency.bpf.c"
 }
 
 /* A task woke: noted once, in select_cpu or, where that is skipped, in runnable. */
@@ -105,13 +120,13 @@ static __always_inline u32 classify(struct task_struct *p, struct task_ctx *t)
 {
 #line 39 "latency.sched"
 	if (is_kthread(p) || is_pinned(p))
-#line 109 "latency.bpf.c"
+#line 124 "latency.bpf.c"
 		return CLASS_KERNEL;
 #line 40 "latency.sched"
 	if (t->links >= tune_links &&
 #line 40 "latency.sched"
 	    max(t->typical, min(burst(p, t), 100 * NSEC_PER_MSEC)) < 2 * NSEC_PER_MSEC)
-#line 115 "latency.bpf.c"
+#line 130 "latency.bpf.c"
 		return CLASS_CHAIN;
 	return CLASS_OTHERS;
 }
@@ -123,7 +138,7 @@ static __always_inline u64 slice_of(u32 cls, s32 cpu)
 	case CLASS_KERNEL:
 #line 55 "latency.sched"
 		return 4 * NSEC_PER_MSEC;
-#line 127 "latency.bpf.c"
+#line 142 "latency.bpf.c"
 	case CLASS_CHAIN:
 #line 56 "latency.sched"
 		return min(max(div(tune_slice,
@@ -131,7 +146,7 @@ static __always_inline u64 slice_of(u32 cls, s32 cpu)
 				   max((s64)scx_bpf_dsq_nr_queued(dsq(QUEUE_SOON, llc_of(cpu))),
 #line 56 "latency.sched"
 				       1)), 4 * NSEC_PER_MSEC), tune_slice);
-#line 135 "latency.bpf.c"
+#line 150 "latency.bpf.c"
 	}
 #line 57 "latency.sched"
 	return min(max(div(tune_slice,
@@ -139,7 +154,7 @@ static __always_inline u64 slice_of(u32 cls, s32 cpu)
 			   max((s64)scx_bpf_dsq_nr_queued(dsq(QUEUE_SOON, llc_of(cpu))), 1)),
 #line 57 "latency.sched"
 		       4 * NSEC_PER_MSEC), tune_slice);
-#line 143 "latency.bpf.c"
+#line 158 "latency.bpf.c"
 }
 
 /* An idle cpu for the task, claimed; -1 if there is none. */
@@ -149,21 +164,21 @@ static __always_inline s32 place(struct task_struct *p, s32 cpu)
 
 #line 49 "latency.sched"
 	if (claim(p, cpu))
-#line 153 "latency.bpf.c"
+#line 168 "latency.bpf.c"
 		return cpu;
 #line 50 "latency.sched"
 	idle = has_smt ? claim_in_llc(p, cpu, SCX_PICK_IDLE_CORE) : -1;
-#line 157 "latency.bpf.c"
+#line 172 "latency.bpf.c"
 	if (idle >= 0)
 		return idle;
 #line 51 "latency.sched"
 	idle = claim_in_llc(p, cpu, 0);
-#line 162 "latency.bpf.c"
+#line 177 "latency.bpf.c"
 	if (idle >= 0)
 		return idle;
 #line 52 "latency.sched"
 	idle = nr_llcs > 1 ? claim_any(p, 0) : -1;
-#line 167 "latency.bpf.c"
+#line 182 "latency.bpf.c"
 	if (idle >= 0)
 		return idle;
 	return -1;
@@ -179,7 +194,7 @@ static __always_inline void preempt_for_kernel(s32 cpu, u64 now)
 		return;
 #line 55 "latency.sched"
 	if ((s64)(now - c->running_since) >= NSEC_PER_MSEC)
-#line 183 "latency.bpf.c"
+#line 198 "latency.bpf.c"
 		scx_bpf_kick_cpu(cpu, SCX_KICK_PREEMPT);
 	else
 		c->retry |= BIT(CLASS_KERNEL);
@@ -193,7 +208,7 @@ static __always_inline void enqueue_kernel(struct task_struct *p, struct task_ct
 		count_insert(t, CLASS_KERNEL, QUEUE_OWN);
 #line 55 "latency.sched"
 	scx_bpf_dsq_insert(p, dsq(QUEUE_OWN, cpu_index(cpu)), 4 * NSEC_PER_MSEC, enq_flags);
-#line 197 "latency.bpf.c"
+#line 212 "latency.bpf.c"
 	if ((selected || !kick_idle(claim(p, cpu) ? cpu : claim_any(p, 0))) &&
 	    enq_flags & SCX_ENQ_WAKEUP)
 		preempt_for_kernel(cpu, now);
@@ -208,7 +223,7 @@ static __always_inline void preempt_for_chain(s32 cpu, u64 now)
 		return;
 #line 56 "latency.sched"
 	if ((s64)(now - c->running_since) >= NSEC_PER_MSEC)
-#line 212 "latency.bpf.c"
+#line 227 "latency.bpf.c"
 		scx_bpf_kick_cpu(cpu, SCX_KICK_PREEMPT);
 	else
 		c->retry |= BIT(CLASS_CHAIN);
@@ -239,7 +254,7 @@ static __always_inline void enqueue_chain(struct task_struct *p, struct task_ctx
 			4 * NSEC_PER_MSEC), tune_slice);
 #line 56 "latency.sched"
 	scx_bpf_dsq_insert_vtime(p, dsq(QUEUE_SOON, llc_of(cpu)), slice, key, enq_flags);
-#line 243 "latency.bpf.c"
+#line 258 "latency.bpf.c"
 	if ((selected || !kick_idle(claim(p, cpu) ? cpu : claim_any(p, 0))) &&
 	    enq_flags & SCX_ENQ_WAKEUP)
 		preempt_for_chain(cpu, now);
@@ -270,10 +285,76 @@ static __always_inline void enqueue_others(struct task_struct *p, struct task_ct
 			4 * NSEC_PER_MSEC), tune_slice);
 #line 57 "latency.sched"
 	scx_bpf_dsq_insert_vtime(p, dsq(QUEUE_SOON, llc_of(cpu)), slice, key, enq_flags);
-#line 274 "latency.bpf.c"
+#line 289 "latency.bpf.c"
 	/* On a wake-up, select_cpu has just looked at all of them in vain. */
 	if (!selected)
 		kick_idle(claim(p, cpu) ? cpu : claim_any(p, 0));
+}
+
+/* Its line, its share or its cap pays for what the task used since the last payment. */
+static __always_inline void settle(struct task_struct *p, struct cpu_ctx *c)
+{
+	s64 ran = p->se.sum_exec_runtime - c->paid;
+
+	c->paid = p->se.sum_exec_runtime;
+	if (c->line < 1)
+		bucket_pay(&c->bucket[c->line & 31], ran);
+}
+
+/* The stint of the task that ran until now is over; gives its queue. */
+static __always_inline u32 stint_over(struct task_struct *p, struct cpu_ctx *c)
+{
+	struct task_ctx *t = task_ctx(p);
+	s64 ran;
+	u32 cls;
+
+	if (!t)
+		return NO_QUEUE;
+	ran = p->se.sum_exec_runtime - c->started;
+	if (!c->ended) {
+		c->ended = true;
+		c->started = p->se.sum_exec_runtime;
+		settle(p, c);
+		if (counters)
+			count_ran(t, ran);
+	}
+	cls = t->cls;
+	return cls == CLASS_KERNEL ? QUEUE_OWN : QUEUE_SOON;
+}
+
+/* The key that the task would be queued with in soon. */
+static __always_inline s64 prev_key_soon(struct task_struct *p, u64 now)
+{
+	struct task_ctx *t = task_ctx(p);
+
+	if (!t)
+		return S64_MAX;
+#line 56 "latency.sched"
+	return clamp((s64)now + min(div(charge(max(max(t->typical,
+#line 56 "latency.sched"
+						       min(burst(p, t), 100 * NSEC_PER_MSEC)), 0),
+#line 56 "latency.sched"
+					       weight_of(p)) * 10, t->links * t->links),
+#line 56 "latency.sched"
+				    tune_horizon), (s64)now, (s64)now + NSEC_PER_SEC);
+#line 341 "latency.bpf.c"
+}
+
+/* The task that runs already begins another stint. */
+static __always_inline void keep_running(struct task_struct *p, s32 cpu, struct cpu_ctx *c, u64 now,
+					 u32 line)
+{
+	struct task_ctx *t = task_ctx(p);
+	u32 cls;
+
+	if (!t)
+		return;
+	cls = t->cls;
+	p->scx.slice = slice_of(cls, cpu);
+	c->ended = false;
+	c->line = line;
+	c->running_since = now;
+	c->retry = 0;
 }
 
 s32 BPF_STRUCT_OPS(latency_select_cpu, struct task_struct *p, s32 prev_cpu, u64 wake_flags)
@@ -354,51 +435,43 @@ void BPF_STRUCT_OPS(latency_enqueue, struct task_struct *p, u64 enq_flags)
 	}
 }
 
-/* The task that runs already gets another slice. */
-static __always_inline void keep_running(struct task_struct *p, s32 cpu)
-{
-	struct task_ctx *t = task_ctx(p);
-	u32 cls;
-
-	if (!t)
-		return;
-	cls = t->cls;
-	p->scx.slice = slice_of(cls, cpu);
-}
-
-/* Who pays for what the running task used since the last payment: its line, its share, its cap. */
-static __always_inline void settle(struct task_struct *p, struct cpu_ctx *c)
-{
-	s64 ran = p->se.sum_exec_runtime - c->paid;
-
-	c->paid = p->se.sum_exec_runtime;
-	if (c->line < 1)
-		bucket_pay(&c->bucket[c->line & 31], ran);
-}
-
 void BPF_STRUCT_OPS(latency_dispatch, s32 cpu, struct task_struct *prev)
 {
 	struct cpu_ctx *c = &cpu_ctx[cpu_index(cpu)];
 	u64 now = scx_bpf_now();
+	u32 own = NO_QUEUE;
 
-	/* The stint of the previous task isn't over yet: pay for it before any line is judged. */
-	if (prev && c->running_now)
-		settle(prev, c);
+	/* The previous task is in no queue yet, but stands in the line of its own. */
+	if (prev && prev->scx.flags & SCX_TASK_QUEUED)
+		own = stint_over(prev, c);
 	c->picked = NO_LINE;
 
 #line 60 "latency.sched"
-	if (bucket_open(&c->bucket[0], now, 20, 40 * NSEC_PER_MSEC) &&
+	if (bucket_open(&c->bucket[0], now, 20, 40 * NSEC_PER_MSEC)) {
 #line 60 "latency.sched"
-	    take(QUEUE_OWN, cpu_index(cpu))) {
-#line 394 "latency.bpf.c"
-		c->picked = 0;
-		return;
+		if (take(QUEUE_OWN, cpu_index(cpu))) {
+#line 454 "latency.bpf.c"
+			c->picked = 0;
+			return;
+		}
+		if (own == QUEUE_OWN) {
+			keep_running(prev, cpu, c, now, 0);
+			return;
+		}
 	}
 
+	if (own == QUEUE_SOON && prev_key_soon(prev, now) < head_soon(cpu, now)) {
+		keep_running(prev, cpu, c, now, NO_LINE);
+		return;
+	}
 #line 61 "latency.sched"
 	if (take(QUEUE_SOON, llc_of(cpu)))
-#line 401 "latency.bpf.c"
+#line 470 "latency.bpf.c"
 		return;
+	if (own == QUEUE_SOON) {
+		keep_running(prev, cpu, c, now, NO_LINE);
+		return;
+	}
 
 	/* Nothing within the limits: what they held back has this turn for free. */
 	if (c->bucket[0].credit <= 0 && take(QUEUE_OWN, cpu_index(cpu)))
@@ -406,17 +479,17 @@ void BPF_STRUCT_OPS(latency_dispatch, s32 cpu, struct task_struct *prev)
 
 #line 62 "latency.sched"
 	if (steal(QUEUE_OWN, cpu_index(cpu), nr_cpu_ids))
-#line 410 "latency.bpf.c"
+#line 483 "latency.bpf.c"
 		return;
 
 #line 63 "latency.sched"
 	if (steal(QUEUE_SOON, llc_of(cpu), nr_llcs))
-#line 415 "latency.bpf.c"
+#line 488 "latency.bpf.c"
 		return;
 
 	/* Nobody else: the previous task goes on with a slice of its own, not the kernel's. */
 	if (prev && prev->scx.flags & SCX_TASK_QUEUED)
-		keep_running(prev, cpu);
+		keep_running(prev, cpu, c, now, NO_LINE);
 }
 
 void BPF_STRUCT_OPS(latency_running, struct task_struct *p)
@@ -429,7 +502,7 @@ void BPF_STRUCT_OPS(latency_running, struct task_struct *p)
 	if (!t)
 		return;
 	c->paid = p->se.sum_exec_runtime;
-	c->running_now = true;
+	c->ended = false;
 	c->line = c->picked;
 	c->picked = NO_LINE;
 	c->cls_bit = BIT(t->cls & (MAX_CLASSES - 1));
@@ -455,7 +528,7 @@ void BPF_STRUCT_OPS(latency_tick, struct task_struct *p)
 	    (s64)(now - c->running_since) >= NSEC_PER_MSEC &&
 #line 55 "latency.sched"
 	    scx_bpf_dsq_nr_queued(dsq(QUEUE_OWN, cpu_index(cpu))) > 0)
-#line 459 "latency.bpf.c"
+#line 532 "latency.bpf.c"
 		p->scx.slice = 0;
 #line 56 "latency.sched"
 	if (c->retry & BIT(CLASS_CHAIN) && c->cls_bit & BIT(CLASS_OTHERS) &&
@@ -463,7 +536,7 @@ void BPF_STRUCT_OPS(latency_tick, struct task_struct *p)
 	    (s64)(now - c->running_since) >= NSEC_PER_MSEC &&
 #line 56 "latency.sched"
 	    scx_bpf_dsq_nr_queued(dsq(QUEUE_SOON, llc_of(cpu))) > 0)
-#line 467 "latency.bpf.c"
+#line 540 "latency.bpf.c"
 		p->scx.slice = 0;
 }
 
@@ -476,8 +549,8 @@ void BPF_STRUCT_OPS(latency_stopping, struct task_struct *p, bool runnable)
 	if (!t)
 		return;
 	settle(p, c);
-	c->running_now = false;
 	c->cls_bit = 0;
+	c->ended = false;
 	if (counters)
 		count_stop(t, p->se.sum_exec_runtime - c->started, runnable);
 }
@@ -516,7 +589,7 @@ void BPF_STRUCT_OPS(latency_enable, struct task_struct *p)
 	t->typical = 8 * NSEC_PER_MSEC;
 #line 33 "latency.sched"
 	t->links = 1;
-#line 520 "latency.bpf.c"
+#line 593 "latency.bpf.c"
 	t->burst_base = p->se.sum_exec_runtime;
 	t->last_wake = now;
 	t->last_waking = now;

@@ -54,10 +54,25 @@ struct cpu_ctx {
 	u32 picked;			/* … for the next */
 	u32 cls_bit;			/* class of the running task, as a bit; 0 with none */
 	u32 retry;			/* classes whose preemption waits for a tick */
-	bool running_now;		/* a stint is going on */
+	bool ended;			/* the stint is over, though its task hasn't stopped yet */
 } __attribute__((aligned(64)));
 
 static struct cpu_ctx cpu_ctx[MAX_CPUS];
+
+/* The key of the first task in jobs; with none, later than any key in it could be. */
+static __always_inline s64 head_jobs(s32 cpu, u64 now)
+{
+	s64 key = (s64)now + 2 * NSEC_PER_SEC;
+	struct bpf_iter_scx_dsq it;
+	struct task_struct *first;
+
+	bpf_iter_scx_dsq_new(&it, dsq(QUEUE_JOBS, llc_of(cpu)), 0);
+	first = bpf_iter_scx_dsq_next(&it);
+	if (first)
+		key = first->scx.dsq_vtime;
+	bpf_iter_scx_dsq_destroy(&it);
+	return key;
+}
 
 /* A task woke. */
 static __always_inline void on_wake(struct task_ctx *t, u64 now)
@@ -66,7 +81,7 @@ static __always_inline void on_wake(struct task_ctx *t, u64 now)
 	t->attained = sub_sat(t->attained, t->slept);
 #line 44 "least_attained.sched"
 	t->since = (s64)now;
-#line 70 "least_attained.bpf.c"
+#line 85 "least_attained.bpf.c"
 }
 
 /* A task's stint is over. */
@@ -74,7 +89,7 @@ static __always_inline void on_stop(struct task_ctx *t, s64 ran)
 {
 #line 46 "least_attained.sched"
 	t->attained = min(t->attained + ran, 10 * NSEC_PER_SEC);
-#line 78 "least_attained.bpf.c"
+#line 93 "least_attained.bpf.c"
 }
 
 /* A task woke: noted once, in select_cpu or, where that is skipped, in runnable. */
@@ -89,7 +104,7 @@ static __always_inline u32 classify(struct task_struct *p)
 {
 #line 39 "least_attained.sched"
 	if (is_kthread(p) || is_pinned(p))
-#line 93 "least_attained.bpf.c"
+#line 108 "least_attained.bpf.c"
 		return CLASS_KERNEL;
 	return CLASS_JOB;
 }
@@ -101,11 +116,11 @@ static __always_inline u64 slice_of(u32 cls)
 	case CLASS_KERNEL:
 #line 55 "least_attained.sched"
 		return 4 * NSEC_PER_MSEC;
-#line 105 "least_attained.bpf.c"
+#line 120 "least_attained.bpf.c"
 	}
 #line 56 "least_attained.sched"
 	return tune_slice;
-#line 109 "least_attained.bpf.c"
+#line 124 "least_attained.bpf.c"
 }
 
 /* An idle cpu for the task, claimed; -1 if there is none. */
@@ -115,21 +130,21 @@ static __always_inline s32 place(struct task_struct *p, s32 cpu)
 
 #line 49 "least_attained.sched"
 	if (claim(p, cpu))
-#line 119 "least_attained.bpf.c"
+#line 134 "least_attained.bpf.c"
 		return cpu;
 #line 50 "least_attained.sched"
 	idle = has_smt ? claim_in_llc(p, cpu, SCX_PICK_IDLE_CORE) : -1;
-#line 123 "least_attained.bpf.c"
+#line 138 "least_attained.bpf.c"
 	if (idle >= 0)
 		return idle;
 #line 51 "least_attained.sched"
 	idle = claim_in_llc(p, cpu, 0);
-#line 128 "least_attained.bpf.c"
+#line 143 "least_attained.bpf.c"
 	if (idle >= 0)
 		return idle;
 #line 52 "least_attained.sched"
 	idle = nr_llcs > 1 ? claim_any(p, 0) : -1;
-#line 133 "least_attained.bpf.c"
+#line 148 "least_attained.bpf.c"
 	if (idle >= 0)
 		return idle;
 	return -1;
@@ -145,7 +160,7 @@ static __always_inline void preempt_for_kernel(s32 cpu, u64 now)
 		return;
 #line 55 "least_attained.sched"
 	if ((s64)(now - c->running_since) >= NSEC_PER_MSEC)
-#line 149 "least_attained.bpf.c"
+#line 164 "least_attained.bpf.c"
 		scx_bpf_kick_cpu(cpu, SCX_KICK_PREEMPT);
 	else
 		c->retry |= BIT(CLASS_KERNEL);
@@ -159,7 +174,7 @@ static __always_inline void enqueue_kernel(struct task_struct *p, struct task_ct
 		count_insert(t, CLASS_KERNEL, QUEUE_OWN);
 #line 55 "least_attained.sched"
 	scx_bpf_dsq_insert(p, dsq(QUEUE_OWN, cpu_index(cpu)), 4 * NSEC_PER_MSEC, enq_flags);
-#line 163 "least_attained.bpf.c"
+#line 178 "least_attained.bpf.c"
 	if ((selected || !kick_idle(claim(p, cpu) ? cpu : claim_any(p, 0))) &&
 	    enq_flags & SCX_ENQ_WAKEUP)
 		preempt_for_kernel(cpu, now);
@@ -183,10 +198,77 @@ static __always_inline void enqueue_job(struct task_struct *p, struct task_ctx *
 		    (s64)now + 2 * NSEC_PER_SEC);
 #line 56 "least_attained.sched"
 	scx_bpf_dsq_insert_vtime(p, dsq(QUEUE_JOBS, llc_of(cpu)), tune_slice, key, enq_flags);
-#line 187 "least_attained.bpf.c"
+#line 202 "least_attained.bpf.c"
 	/* On a wake-up, select_cpu has just looked at all of them in vain. */
 	if (!selected)
 		kick_idle(claim(p, cpu) ? cpu : claim_any(p, 0));
+}
+
+/* Its line, its share or its cap pays for what the task used since the last payment. */
+static __always_inline void settle(struct task_struct *p, struct cpu_ctx *c)
+{
+	s64 ran = p->se.sum_exec_runtime - c->paid;
+
+	c->paid = p->se.sum_exec_runtime;
+	if (c->line < 1)
+		bucket_pay(&c->bucket[c->line & 31], ran);
+}
+
+/* The stint of the task that ran until now is over; gives its queue. */
+static __always_inline u32 stint_over(struct task_struct *p, struct cpu_ctx *c)
+{
+	struct task_ctx *t = task_ctx(p);
+	s64 ran;
+	u32 cls;
+
+	if (!t)
+		return NO_QUEUE;
+	ran = p->se.sum_exec_runtime - c->started;
+	if (!c->ended) {
+		c->ended = true;
+		c->started = p->se.sum_exec_runtime;
+		settle(p, c);
+		on_stop(t, ran);
+		if (counters)
+			count_ran(t, ran);
+	}
+	cls = t->cls;
+	return cls == CLASS_KERNEL ? QUEUE_OWN : QUEUE_JOBS;
+}
+
+/* The key that the task would be queued with in jobs. */
+static __always_inline s64 prev_key_jobs(struct task_struct *p, u64 now)
+{
+	struct task_ctx *t = task_ctx(p);
+
+	if (!t)
+		return S64_MAX;
+#line 56 "least_attained.sched"
+	return clamp(t->attained <= tune_short ? t->since : t->attained <= 4 * tune_short ?
+#line 56 "least_attained.sched"
+		     (s64)now + 500 * NSEC_PER_MSEC : t->attained <= 16 * tune_short ?
+#line 56 "least_attained.sched"
+		     (s64)now + NSEC_PER_SEC : (s64)now + 2 * NSEC_PER_SEC, (s64)now - NSEC_PER_SEC,
+#line 56 "least_attained.sched"
+		     (s64)now + 2 * NSEC_PER_SEC);
+#line 255 "least_attained.bpf.c"
+}
+
+/* The task that runs already begins another stint. */
+static __always_inline void keep_running(struct task_struct *p, struct cpu_ctx *c, u64 now,
+					 u32 line)
+{
+	struct task_ctx *t = task_ctx(p);
+	u32 cls;
+
+	if (!t)
+		return;
+	cls = t->cls;
+	p->scx.slice = slice_of(cls);
+	c->ended = false;
+	c->line = line;
+	c->running_since = now;
+	c->retry = 0;
 }
 
 s32 BPF_STRUCT_OPS(least_attained_select_cpu, struct task_struct *p, s32 prev_cpu, u64 wake_flags)
@@ -263,51 +345,43 @@ void BPF_STRUCT_OPS(least_attained_enqueue, struct task_struct *p, u64 enq_flags
 	}
 }
 
-/* The task that runs already gets another slice. */
-static __always_inline void keep_running(struct task_struct *p)
-{
-	struct task_ctx *t = task_ctx(p);
-	u32 cls;
-
-	if (!t)
-		return;
-	cls = t->cls;
-	p->scx.slice = slice_of(cls);
-}
-
-/* Who pays for what the running task used since the last payment: its line, its share, its cap. */
-static __always_inline void settle(struct task_struct *p, struct cpu_ctx *c)
-{
-	s64 ran = p->se.sum_exec_runtime - c->paid;
-
-	c->paid = p->se.sum_exec_runtime;
-	if (c->line < 1)
-		bucket_pay(&c->bucket[c->line & 31], ran);
-}
-
 void BPF_STRUCT_OPS(least_attained_dispatch, s32 cpu, struct task_struct *prev)
 {
 	struct cpu_ctx *c = &cpu_ctx[cpu_index(cpu)];
 	u64 now = scx_bpf_now();
+	u32 own = NO_QUEUE;
 
-	/* The stint of the previous task isn't over yet: pay for it before any line is judged. */
-	if (prev && c->running_now)
-		settle(prev, c);
+	/* The previous task is in no queue yet, but stands in the line of its own. */
+	if (prev && prev->scx.flags & SCX_TASK_QUEUED)
+		own = stint_over(prev, c);
 	c->picked = NO_LINE;
 
 #line 59 "least_attained.sched"
-	if (bucket_open(&c->bucket[0], now, 20, 40 * NSEC_PER_MSEC) &&
+	if (bucket_open(&c->bucket[0], now, 20, 40 * NSEC_PER_MSEC)) {
 #line 59 "least_attained.sched"
-	    take(QUEUE_OWN, cpu_index(cpu))) {
-#line 303 "least_attained.bpf.c"
-		c->picked = 0;
-		return;
+		if (take(QUEUE_OWN, cpu_index(cpu))) {
+#line 364 "least_attained.bpf.c"
+			c->picked = 0;
+			return;
+		}
+		if (own == QUEUE_OWN) {
+			keep_running(prev, c, now, 0);
+			return;
+		}
 	}
 
+	if (own == QUEUE_JOBS && prev_key_jobs(prev, now) < head_jobs(cpu, now)) {
+		keep_running(prev, c, now, NO_LINE);
+		return;
+	}
 #line 60 "least_attained.sched"
 	if (take(QUEUE_JOBS, llc_of(cpu)))
-#line 310 "least_attained.bpf.c"
+#line 380 "least_attained.bpf.c"
 		return;
+	if (own == QUEUE_JOBS) {
+		keep_running(prev, c, now, NO_LINE);
+		return;
+	}
 
 	/* Nothing within the limits: what they held back has this turn for free. */
 	if (c->bucket[0].credit <= 0 && take(QUEUE_OWN, cpu_index(cpu)))
@@ -315,17 +389,17 @@ void BPF_STRUCT_OPS(least_attained_dispatch, s32 cpu, struct task_struct *prev)
 
 #line 61 "least_attained.sched"
 	if (steal(QUEUE_OWN, cpu_index(cpu), nr_cpu_ids))
-#line 319 "least_attained.bpf.c"
+#line 393 "least_attained.bpf.c"
 		return;
 
 #line 62 "least_attained.sched"
 	if (steal(QUEUE_JOBS, llc_of(cpu), nr_llcs))
-#line 324 "least_attained.bpf.c"
+#line 398 "least_attained.bpf.c"
 		return;
 
 	/* Nobody else: the previous task goes on with a slice of its own, not the kernel's. */
 	if (prev && prev->scx.flags & SCX_TASK_QUEUED)
-		keep_running(prev);
+		keep_running(prev, c, now, NO_LINE);
 }
 
 void BPF_STRUCT_OPS(least_attained_running, struct task_struct *p)
@@ -339,7 +413,7 @@ void BPF_STRUCT_OPS(least_attained_running, struct task_struct *p)
 		return;
 	c->started = p->se.sum_exec_runtime;
 	c->paid = p->se.sum_exec_runtime;
-	c->running_now = true;
+	c->ended = false;
 	c->line = c->picked;
 	c->picked = NO_LINE;
 	c->cls_bit = BIT(t->cls & (MAX_CLASSES - 1));
@@ -363,7 +437,7 @@ void BPF_STRUCT_OPS(least_attained_tick, struct task_struct *p)
 	    (s64)(now - c->running_since) >= NSEC_PER_MSEC &&
 #line 55 "least_attained.sched"
 	    scx_bpf_dsq_nr_queued(dsq(QUEUE_OWN, cpu_index(cpu))) > 0)
-#line 367 "least_attained.bpf.c"
+#line 441 "least_attained.bpf.c"
 		p->scx.slice = 0;
 }
 
@@ -379,9 +453,11 @@ void BPF_STRUCT_OPS(least_attained_stopping, struct task_struct *p, bool runnabl
 	ran = p->se.sum_exec_runtime - c->started;
 	c->started = p->se.sum_exec_runtime;
 	settle(p, c);
-	c->running_now = false;
 	c->cls_bit = 0;
-	on_stop(t, ran);
+	/* In dispatch, the stint may have ended already. */
+	if (!c->ended)
+		on_stop(t, ran);
+	c->ended = false;
 	if (counters)
 		count_stop(t, ran, runnable);
 }
@@ -421,7 +497,7 @@ void BPF_STRUCT_OPS(least_attained_enable, struct task_struct *p)
 	t->attained = 0;
 #line 34 "least_attained.sched"
 	t->since = (s64)now;
-#line 425 "least_attained.bpf.c"
+#line 501 "least_attained.bpf.c"
 	t->slept_at = now;
 }
 

@@ -48,7 +48,7 @@ struct cpu_ctx {
 	struct bucket bucket[32];	/* by line with a budget */
 	u32 line;			/* the line that pays for the running task */
 	u32 picked;			/* … for the next */
-	bool running_now;		/* a stint is going on */
+	bool ended;			/* the stint is over, though its task hasn't stopped yet */
 } __attribute__((aligned(64)));
 
 static struct cpu_ctx cpu_ctx[MAX_CPUS];
@@ -74,6 +74,21 @@ static __always_inline s64 read_clock_shared(u32 domain, u64 now)
 	return *(volatile s64 *)&clock_shared[domain & (MAX_LLCS - 1)] + (s64)(now >> 6);
 }
 
+/* The key of the first task in shared; with none, later than any key in it could be. */
+static __always_inline s64 head_shared(s32 cpu, u64 now)
+{
+	s64 key = read_clock_shared(llc_of(cpu), now) + 100 * NSEC_PER_MSEC;
+	struct bpf_iter_scx_dsq it;
+	struct task_struct *first;
+
+	bpf_iter_scx_dsq_new(&it, dsq(QUEUE_SHARED, llc_of(cpu)), 0);
+	first = bpf_iter_scx_dsq_next(&it);
+	if (first)
+		key = first->scx.dsq_vtime;
+	bpf_iter_scx_dsq_destroy(&it);
+	return key;
+}
+
 /* A task's stint is over. */
 static __always_inline void on_stop(struct task_struct *p, struct task_ctx *t, s64 ran)
 {
@@ -81,7 +96,7 @@ static __always_inline void on_stop(struct task_struct *p, struct task_ctx *t, s
 	t->used = t->used + charge(clamp(ran, 10 * NSEC_PER_USEC, 24 * NSEC_PER_MSEC),
 #line 34 "locality.sched"
 				   weight_of(p));
-#line 85 "locality.bpf.c"
+#line 100 "locality.bpf.c"
 }
 
 /* A task that changed its domain keeps its distance to the clock. */
@@ -110,7 +125,7 @@ static __always_inline u32 classify(struct task_struct *p)
 {
 #line 31 "locality.sched"
 	if ((is_kthread(p) || is_pinned(p)) || busy_percent() < tune_limit)
-#line 114 "locality.bpf.c"
+#line 129 "locality.bpf.c"
 		return CLASS_HOME;
 	return CLASS_SHARED;
 }
@@ -122,26 +137,26 @@ static __always_inline s32 place(struct task_struct *p, s32 cpu)
 
 #line 37 "locality.sched"
 	if (claim(p, cpu))
-#line 126 "locality.bpf.c"
+#line 141 "locality.bpf.c"
 		return cpu;
 #line 38 "locality.sched"
 	idle = busy_percent() < tune_limit ? claim_in_llc(p, cpu, SCX_PICK_IDLE_CORE) : -1;
-#line 130 "locality.bpf.c"
+#line 145 "locality.bpf.c"
 	if (idle >= 0)
 		return idle;
 #line 39 "locality.sched"
 	idle = claim_in_llc(p, cpu, 0);
-#line 135 "locality.bpf.c"
+#line 150 "locality.bpf.c"
 	if (idle >= 0)
 		return idle;
 #line 40 "locality.sched"
 	idle = claim_in_node(p, cpu, 0);
-#line 140 "locality.bpf.c"
+#line 155 "locality.bpf.c"
 	if (idle >= 0)
 		return idle;
 #line 41 "locality.sched"
 	idle = nr_llcs > 1 ? claim_any(p, 0) : -1;
-#line 145 "locality.bpf.c"
+#line 160 "locality.bpf.c"
 	if (idle >= 0)
 		return idle;
 	return -1;
@@ -166,7 +181,7 @@ static __always_inline void enqueue_home(struct task_struct *p, struct task_ctx 
 		count_insert(t, CLASS_HOME, QUEUE_HOME);
 #line 44 "locality.sched"
 	scx_bpf_dsq_insert(p, dsq(QUEUE_HOME, cpu_index(cpu)), tune_slice, enq_flags);
-#line 170 "locality.bpf.c"
+#line 185 "locality.bpf.c"
 	/* On a wake-up, select_cpu has just looked at all of them in vain. */
 	if (!selected)
 		kick_idle(claim(p, cpu) ? cpu : claim_any(p, 0));
@@ -181,10 +196,75 @@ static __always_inline void enqueue_shared(struct task_struct *p, struct task_ct
 	window_shared(t, cpu, now);
 #line 45 "locality.sched"
 	scx_bpf_dsq_insert_vtime(p, dsq(QUEUE_SHARED, llc_of(cpu)), tune_slice, t->used, enq_flags);
-#line 185 "locality.bpf.c"
+#line 200 "locality.bpf.c"
 	/* On a wake-up, select_cpu has just looked at all of them in vain. */
 	if (!selected)
 		kick_idle(claim(p, cpu) ? cpu : claim_any(p, 0));
+}
+
+/* Its line, its share or its cap pays for what the task used since the last payment. */
+static __always_inline void settle(struct task_struct *p, struct cpu_ctx *c)
+{
+	s64 ran = p->se.sum_exec_runtime - c->paid;
+
+	c->paid = p->se.sum_exec_runtime;
+	if (c->line < 1)
+		bucket_pay(&c->bucket[c->line & 31], ran);
+}
+
+/* The stint of the task that ran until now is over; gives its queue. */
+static __always_inline u32 stint_over(struct task_struct *p, struct cpu_ctx *c)
+{
+	struct task_ctx *t = task_ctx(p);
+	s64 ran;
+	u32 cls;
+
+	if (!t)
+		return NO_QUEUE;
+	ran = p->se.sum_exec_runtime - c->started;
+	if (!c->ended) {
+		c->ended = true;
+		c->started = p->se.sum_exec_runtime;
+		settle(p, c);
+		on_stop(p, t, ran);
+		if (counters)
+			count_ran(t, ran);
+	}
+	cls = t->cls;
+	return cls == CLASS_HOME ? QUEUE_HOME : QUEUE_SHARED;
+}
+
+/* The key that the task would be queued with in shared. */
+static __always_inline s64 prev_key_shared(struct task_struct *p, s32 cpu, u64 now)
+{
+	struct task_ctx *t = task_ctx(p);
+
+	if (!t)
+		return S64_MAX;
+	window_shared(t, cpu, now);
+#line 45 "locality.sched"
+	return t->used;
+#line 248 "locality.bpf.c"
+}
+
+/* The task that runs already begins another stint. */
+static __always_inline void keep_running(struct task_struct *p, s32 cpu, struct cpu_ctx *c, u64 now,
+					 u32 line)
+{
+	struct task_ctx *t = task_ctx(p);
+
+	if (!t)
+		return;
+	p->scx.slice = tune_slice;
+	c->ended = false;
+	c->line = line;
+	switch (t->cls) {
+	case CLASS_SHARED:
+		rebase_shared(t, cpu, now);
+		advance_clock(&clock_shared[t->home_shared & (MAX_LLCS - 1)],
+			      t->used - (s64)(now >> 6));
+		break;
+	}
 }
 
 s32 BPF_STRUCT_OPS(locality_select_cpu, struct task_struct *p, s32 prev_cpu, u64 wake_flags)
@@ -245,45 +325,43 @@ void BPF_STRUCT_OPS(locality_enqueue, struct task_struct *p, u64 enq_flags)
 	}
 }
 
-/* The task that runs already gets another slice. */
-static __always_inline void keep_running(struct task_struct *p)
-{
-	p->scx.slice = tune_slice;
-}
-
-/* Who pays for what the running task used since the last payment: its line, its share, its cap. */
-static __always_inline void settle(struct task_struct *p, struct cpu_ctx *c)
-{
-	s64 ran = p->se.sum_exec_runtime - c->paid;
-
-	c->paid = p->se.sum_exec_runtime;
-	if (c->line < 1)
-		bucket_pay(&c->bucket[c->line & 31], ran);
-}
-
 void BPF_STRUCT_OPS(locality_dispatch, s32 cpu, struct task_struct *prev)
 {
 	struct cpu_ctx *c = &cpu_ctx[cpu_index(cpu)];
 	u64 now = scx_bpf_now();
+	u32 own = NO_QUEUE;
 
-	/* The stint of the previous task isn't over yet: pay for it before any line is judged. */
-	if (prev && c->running_now)
-		settle(prev, c);
+	/* The previous task is in no queue yet, but stands in the line of its own. */
+	if (prev && prev->scx.flags & SCX_TASK_QUEUED)
+		own = stint_over(prev, c);
 	c->picked = NO_LINE;
 
 #line 48 "locality.sched"
-	if (bucket_open(&c->bucket[0], now, 50, 60 * NSEC_PER_MSEC) &&
+	if (bucket_open(&c->bucket[0], now, 50, 60 * NSEC_PER_MSEC)) {
 #line 48 "locality.sched"
-	    take(QUEUE_HOME, cpu_index(cpu))) {
-#line 279 "locality.bpf.c"
-		c->picked = 0;
-		return;
+		if (take(QUEUE_HOME, cpu_index(cpu))) {
+#line 344 "locality.bpf.c"
+			c->picked = 0;
+			return;
+		}
+		if (own == QUEUE_HOME) {
+			keep_running(prev, cpu, c, now, 0);
+			return;
+		}
 	}
 
+	if (own == QUEUE_SHARED && prev_key_shared(prev, cpu, now) < head_shared(cpu, now)) {
+		keep_running(prev, cpu, c, now, NO_LINE);
+		return;
+	}
 #line 49 "locality.sched"
 	if (take(QUEUE_SHARED, llc_of(cpu)))
-#line 286 "locality.bpf.c"
+#line 360 "locality.bpf.c"
 		return;
+	if (own == QUEUE_SHARED) {
+		keep_running(prev, cpu, c, now, NO_LINE);
+		return;
+	}
 
 	/* Nothing within the limits: what they held back has this turn for free. */
 	if (c->bucket[0].credit <= 0 && take(QUEUE_HOME, cpu_index(cpu)))
@@ -291,17 +369,17 @@ void BPF_STRUCT_OPS(locality_dispatch, s32 cpu, struct task_struct *prev)
 
 #line 50 "locality.sched"
 	if (steal(QUEUE_SHARED, llc_of(cpu), nr_llcs))
-#line 295 "locality.bpf.c"
+#line 373 "locality.bpf.c"
 		return;
 
 #line 51 "locality.sched"
 	if (steal(QUEUE_HOME, cpu_index(cpu), nr_cpu_ids))
-#line 300 "locality.bpf.c"
+#line 378 "locality.bpf.c"
 		return;
 
 	/* Nobody else: the previous task goes on with a slice of its own, not the kernel's. */
 	if (prev && prev->scx.flags & SCX_TASK_QUEUED)
-		keep_running(prev);
+		keep_running(prev, cpu, c, now, NO_LINE);
 }
 
 void BPF_STRUCT_OPS(locality_running, struct task_struct *p)
@@ -315,7 +393,7 @@ void BPF_STRUCT_OPS(locality_running, struct task_struct *p)
 		return;
 	c->started = p->se.sum_exec_runtime;
 	c->paid = p->se.sum_exec_runtime;
-	c->running_now = true;
+	c->ended = false;
 	c->line = c->picked;
 	c->picked = NO_LINE;
 	switch (t->cls) {
@@ -341,8 +419,10 @@ void BPF_STRUCT_OPS(locality_stopping, struct task_struct *p, bool runnable)
 	ran = p->se.sum_exec_runtime - c->started;
 	c->started = p->se.sum_exec_runtime;
 	settle(p, c);
-	c->running_now = false;
-	on_stop(p, t, ran);
+	/* In dispatch, the stint may have ended already. */
+	if (!c->ended)
+		on_stop(p, t, ran);
+	c->ended = false;
 	if (counters)
 		count_stop(t, ran, runnable);
 }
@@ -369,7 +449,7 @@ void BPF_STRUCT_OPS(locality_enable, struct task_struct *p)
 		return;
 #line 29 "locality.sched"
 	t->used = read_clock_shared(llc_of(cpu), now) + charge(20 * NSEC_PER_MSEC, weight_of(p));
-#line 373 "locality.bpf.c"
+#line 453 "locality.bpf.c"
 	t->home_shared = llc_of(cpu);
 }
 

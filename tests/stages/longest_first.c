@@ -54,7 +54,7 @@ struct cpu_ctx {
 	u32 picked;			/* … for the next */
 	u32 cls_bit;			/* class of the running task, as a bit; 0 with none */
 	u32 retry;			/* classes whose preemption waits for a tick */
-	bool running_now;		/* a stint is going on */
+	bool ended;			/* the stint is over, though its task hasn't stopped yet */
 } __attribute__((aligned(64)));
 
 static struct cpu_ctx cpu_ctx[MAX_CPUS];
@@ -93,6 +93,21 @@ static __always_inline struct comm_state *comm_state(struct task_struct *p)
 	return m ? m : &spare_comm;
 }
 
+/* The key of the first task in jobs; with none, later than any key in it could be. */
+static __always_inline s64 head_jobs(s32 cpu, u64 now)
+{
+	s64 key = (s64)now + NSEC_PER_SEC;
+	struct bpf_iter_scx_dsq it;
+	struct task_struct *first;
+
+	bpf_iter_scx_dsq_new(&it, dsq(QUEUE_JOBS, llc_of(cpu)), 0);
+	first = bpf_iter_scx_dsq_next(&it);
+	if (first)
+		key = first->scx.dsq_vtime;
+	bpf_iter_scx_dsq_destroy(&it);
+	return key;
+}
+
 /* A task woke. */
 static __always_inline void on_wake(struct task_ctx *t)
 {
@@ -100,7 +115,7 @@ static __always_inline void on_wake(struct task_ctx *t)
 	if (t->slept >= tune_rest)
 #line 39 "longest_first.sched"
 		t->done = 0;
-#line 104 "longest_first.bpf.c"
+#line 119 "longest_first.bpf.c"
 }
 
 /* A task's stint is over. */
@@ -112,7 +127,7 @@ static __always_inline void on_stop(struct task_struct *p, struct task_ctx *t, s
 	t->done = min(t->done + ran, 10000 * NSEC_PER_SEC);
 #line 42 "longest_first.sched"
 	m->expected = max(m->expected, t->done);
-#line 116 "longest_first.bpf.c"
+#line 131 "longest_first.bpf.c"
 }
 
 /* A task goes to sleep, or exits. */
@@ -122,7 +137,7 @@ static __always_inline void on_sleep(struct task_struct *p, struct task_ctx *t)
 
 #line 44 "longest_first.sched"
 	m->expected = div(m->expected * 63 + t->done, 64);
-#line 126 "longest_first.bpf.c"
+#line 141 "longest_first.bpf.c"
 }
 
 /* A task woke: noted once, in select_cpu or, where that is skipped, in runnable. */
@@ -137,7 +152,7 @@ static __always_inline u32 classify(struct task_struct *p)
 {
 #line 36 "longest_first.sched"
 	if (is_kthread(p) || is_pinned(p))
-#line 141 "longest_first.bpf.c"
+#line 156 "longest_first.bpf.c"
 		return CLASS_KERNEL;
 	return CLASS_JOB;
 }
@@ -149,11 +164,11 @@ static __always_inline u64 slice_of(u32 cls)
 	case CLASS_KERNEL:
 #line 55 "longest_first.sched"
 		return 4 * NSEC_PER_MSEC;
-#line 153 "longest_first.bpf.c"
+#line 168 "longest_first.bpf.c"
 	}
 #line 56 "longest_first.sched"
 	return tune_slice;
-#line 157 "longest_first.bpf.c"
+#line 172 "longest_first.bpf.c"
 }
 
 /* An idle cpu for the task, claimed; -1 if there is none. */
@@ -163,21 +178,21 @@ static __always_inline s32 place(struct task_struct *p, s32 cpu)
 
 #line 47 "longest_first.sched"
 	if (claim(p, cpu))
-#line 167 "longest_first.bpf.c"
+#line 182 "longest_first.bpf.c"
 		return cpu;
 #line 48 "longest_first.sched"
 	idle = has_smt ? claim_in_llc(p, cpu, SCX_PICK_IDLE_CORE) : -1;
-#line 171 "longest_first.bpf.c"
+#line 186 "longest_first.bpf.c"
 	if (idle >= 0)
 		return idle;
 #line 49 "longest_first.sched"
 	idle = claim_in_llc(p, cpu, 0);
-#line 176 "longest_first.bpf.c"
+#line 191 "longest_first.bpf.c"
 	if (idle >= 0)
 		return idle;
 #line 50 "longest_first.sched"
 	idle = nr_llcs > 1 ? claim_any(p, 0) : -1;
-#line 181 "longest_first.bpf.c"
+#line 196 "longest_first.bpf.c"
 	if (idle >= 0)
 		return idle;
 	return -1;
@@ -193,7 +208,7 @@ static __always_inline void preempt_for_kernel(s32 cpu, u64 now)
 		return;
 #line 55 "longest_first.sched"
 	if ((s64)(now - c->running_since) >= NSEC_PER_MSEC)
-#line 197 "longest_first.bpf.c"
+#line 212 "longest_first.bpf.c"
 		scx_bpf_kick_cpu(cpu, SCX_KICK_PREEMPT);
 	else
 		c->retry |= BIT(CLASS_KERNEL);
@@ -207,7 +222,7 @@ static __always_inline void enqueue_kernel(struct task_struct *p, struct task_ct
 		count_insert(t, CLASS_KERNEL, QUEUE_OWN);
 #line 55 "longest_first.sched"
 	scx_bpf_dsq_insert(p, dsq(QUEUE_OWN, cpu_index(cpu)), 4 * NSEC_PER_MSEC, enq_flags);
-#line 211 "longest_first.bpf.c"
+#line 226 "longest_first.bpf.c"
 	if ((selected || !kick_idle(claim(p, cpu) ? cpu : claim_any(p, 0))) &&
 	    enq_flags & SCX_ENQ_WAKEUP)
 		preempt_for_kernel(cpu, now);
@@ -232,10 +247,75 @@ static __always_inline void enqueue_job(struct task_struct *p, struct task_ctx *
 		    (s64)now + NSEC_PER_SEC);
 #line 56 "longest_first.sched"
 	scx_bpf_dsq_insert_vtime(p, dsq(QUEUE_JOBS, llc_of(cpu)), tune_slice, key, enq_flags);
-#line 236 "longest_first.bpf.c"
+#line 251 "longest_first.bpf.c"
 	/* On a wake-up, select_cpu has just looked at all of them in vain. */
 	if (!selected)
 		kick_idle(claim(p, cpu) ? cpu : claim_any(p, 0));
+}
+
+/* Its line, its share or its cap pays for what the task used since the last payment. */
+static __always_inline void settle(struct task_struct *p, struct cpu_ctx *c)
+{
+	s64 ran = p->se.sum_exec_runtime - c->paid;
+
+	c->paid = p->se.sum_exec_runtime;
+	if (c->line < 1)
+		bucket_pay(&c->bucket[c->line & 31], ran);
+}
+
+/* The stint of the task that ran until now is over; gives its queue. */
+static __always_inline u32 stint_over(struct task_struct *p, struct cpu_ctx *c)
+{
+	struct task_ctx *t = task_ctx(p);
+	s64 ran;
+	u32 cls;
+
+	if (!t)
+		return NO_QUEUE;
+	ran = p->se.sum_exec_runtime - c->started;
+	if (!c->ended) {
+		c->ended = true;
+		c->started = p->se.sum_exec_runtime;
+		settle(p, c);
+		on_stop(p, t, ran);
+		if (counters)
+			count_ran(t, ran);
+	}
+	cls = t->cls;
+	return cls == CLASS_KERNEL ? QUEUE_OWN : QUEUE_JOBS;
+}
+
+/* The key that the task would be queued with in jobs. */
+static __always_inline s64 prev_key_jobs(struct task_struct *p, u64 now)
+{
+	struct comm_state *m = comm_state(p);
+
+#line 56 "longest_first.sched"
+	return clamp((s64)now + sub_sat(tune_start,
+#line 56 "longest_first.sched"
+					div(tune_start * min(log2(div(m->expected, NSEC_PER_MSEC)),
+#line 56 "longest_first.sched"
+							     20), 20)), (s64)now,
+#line 56 "longest_first.sched"
+		     (s64)now + NSEC_PER_SEC);
+#line 302 "longest_first.bpf.c"
+}
+
+/* The task that runs already begins another stint. */
+static __always_inline void keep_running(struct task_struct *p, struct cpu_ctx *c, u64 now,
+					 u32 line)
+{
+	struct task_ctx *t = task_ctx(p);
+	u32 cls;
+
+	if (!t)
+		return;
+	cls = t->cls;
+	p->scx.slice = slice_of(cls);
+	c->ended = false;
+	c->line = line;
+	c->running_since = now;
+	c->retry = 0;
 }
 
 s32 BPF_STRUCT_OPS(longest_first_select_cpu, struct task_struct *p, s32 prev_cpu, u64 wake_flags)
@@ -312,51 +392,43 @@ void BPF_STRUCT_OPS(longest_first_enqueue, struct task_struct *p, u64 enq_flags)
 	}
 }
 
-/* The task that runs already gets another slice. */
-static __always_inline void keep_running(struct task_struct *p)
-{
-	struct task_ctx *t = task_ctx(p);
-	u32 cls;
-
-	if (!t)
-		return;
-	cls = t->cls;
-	p->scx.slice = slice_of(cls);
-}
-
-/* Who pays for what the running task used since the last payment: its line, its share, its cap. */
-static __always_inline void settle(struct task_struct *p, struct cpu_ctx *c)
-{
-	s64 ran = p->se.sum_exec_runtime - c->paid;
-
-	c->paid = p->se.sum_exec_runtime;
-	if (c->line < 1)
-		bucket_pay(&c->bucket[c->line & 31], ran);
-}
-
 void BPF_STRUCT_OPS(longest_first_dispatch, s32 cpu, struct task_struct *prev)
 {
 	struct cpu_ctx *c = &cpu_ctx[cpu_index(cpu)];
 	u64 now = scx_bpf_now();
+	u32 own = NO_QUEUE;
 
-	/* The stint of the previous task isn't over yet: pay for it before any line is judged. */
-	if (prev && c->running_now)
-		settle(prev, c);
+	/* The previous task is in no queue yet, but stands in the line of its own. */
+	if (prev && prev->scx.flags & SCX_TASK_QUEUED)
+		own = stint_over(prev, c);
 	c->picked = NO_LINE;
 
 #line 59 "longest_first.sched"
-	if (bucket_open(&c->bucket[0], now, 20, 40 * NSEC_PER_MSEC) &&
+	if (bucket_open(&c->bucket[0], now, 20, 40 * NSEC_PER_MSEC)) {
 #line 59 "longest_first.sched"
-	    take(QUEUE_OWN, cpu_index(cpu))) {
-#line 352 "longest_first.bpf.c"
-		c->picked = 0;
-		return;
+		if (take(QUEUE_OWN, cpu_index(cpu))) {
+#line 411 "longest_first.bpf.c"
+			c->picked = 0;
+			return;
+		}
+		if (own == QUEUE_OWN) {
+			keep_running(prev, c, now, 0);
+			return;
+		}
 	}
 
+	if (own == QUEUE_JOBS && prev_key_jobs(prev, now) < head_jobs(cpu, now)) {
+		keep_running(prev, c, now, NO_LINE);
+		return;
+	}
 #line 60 "longest_first.sched"
 	if (take(QUEUE_JOBS, llc_of(cpu)))
-#line 359 "longest_first.bpf.c"
+#line 427 "longest_first.bpf.c"
 		return;
+	if (own == QUEUE_JOBS) {
+		keep_running(prev, c, now, NO_LINE);
+		return;
+	}
 
 	/* Nothing within the limits: what they held back has this turn for free. */
 	if (c->bucket[0].credit <= 0 && take(QUEUE_OWN, cpu_index(cpu)))
@@ -364,17 +436,17 @@ void BPF_STRUCT_OPS(longest_first_dispatch, s32 cpu, struct task_struct *prev)
 
 #line 61 "longest_first.sched"
 	if (steal(QUEUE_OWN, cpu_index(cpu), nr_cpu_ids))
-#line 368 "longest_first.bpf.c"
+#line 440 "longest_first.bpf.c"
 		return;
 
 #line 62 "longest_first.sched"
 	if (steal(QUEUE_JOBS, llc_of(cpu), nr_llcs))
-#line 373 "longest_first.bpf.c"
+#line 445 "longest_first.bpf.c"
 		return;
 
 	/* Nobody else: the previous task goes on with a slice of its own, not the kernel's. */
 	if (prev && prev->scx.flags & SCX_TASK_QUEUED)
-		keep_running(prev);
+		keep_running(prev, c, now, NO_LINE);
 }
 
 void BPF_STRUCT_OPS(longest_first_running, struct task_struct *p)
@@ -388,7 +460,7 @@ void BPF_STRUCT_OPS(longest_first_running, struct task_struct *p)
 		return;
 	c->started = p->se.sum_exec_runtime;
 	c->paid = p->se.sum_exec_runtime;
-	c->running_now = true;
+	c->ended = false;
 	c->line = c->picked;
 	c->picked = NO_LINE;
 	c->cls_bit = BIT(t->cls & (MAX_CLASSES - 1));
@@ -412,7 +484,7 @@ void BPF_STRUCT_OPS(longest_first_tick, struct task_struct *p)
 	    (s64)(now - c->running_since) >= NSEC_PER_MSEC &&
 #line 55 "longest_first.sched"
 	    scx_bpf_dsq_nr_queued(dsq(QUEUE_OWN, cpu_index(cpu))) > 0)
-#line 416 "longest_first.bpf.c"
+#line 488 "longest_first.bpf.c"
 		p->scx.slice = 0;
 }
 
@@ -428,9 +500,11 @@ void BPF_STRUCT_OPS(longest_first_stopping, struct task_struct *p, bool runnable
 	ran = p->se.sum_exec_runtime - c->started;
 	c->started = p->se.sum_exec_runtime;
 	settle(p, c);
-	c->running_now = false;
 	c->cls_bit = 0;
-	on_stop(p, t, ran);
+	/* In dispatch, the stint may have ended already. */
+	if (!c->ended)
+		on_stop(p, t, ran);
+	c->ended = false;
 	if (counters)
 		count_stop(t, ran, runnable);
 }
@@ -469,7 +543,7 @@ void BPF_STRUCT_OPS(longest_first_enable, struct task_struct *p)
 		return;
 #line 33 "longest_first.sched"
 	t->done = 0;
-#line 473 "longest_first.bpf.c"
+#line 547 "longest_first.bpf.c"
 	t->slept_at = now;
 }
 

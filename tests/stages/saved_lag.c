@@ -44,6 +44,7 @@ struct task_ctx {
 /* For each cpu. */
 struct cpu_ctx {
 	u64 started;	/* cpu time of the running task when its stint began */
+	bool ended;	/* the stint is over, though its task hasn't stopped yet */
 } __attribute__((aligned(64)));
 
 static struct cpu_ctx cpu_ctx[MAX_CPUS];
@@ -71,7 +72,7 @@ static __always_inline void on_enqueue(struct task_ctx *t, s32 cpu, u64 now)
 		t->used = read_clock_ready(cpu_index(cpu), now) - t->lag;
 #line 35 "saved_lag.sched"
 	t->slept_ = 0;
-#line 75 "saved_lag.bpf.c"
+#line 76 "saved_lag.bpf.c"
 }
 
 /* A task's stint is over. */
@@ -81,7 +82,7 @@ static __always_inline void on_stop(struct task_struct *p, struct task_ctx *t, s
 	t->used = t->used + charge(clamp(ran, 10 * NSEC_PER_USEC, 24 * NSEC_PER_MSEC),
 #line 37 "saved_lag.sched"
 				   weight_of(p));
-#line 85 "saved_lag.bpf.c"
+#line 86 "saved_lag.bpf.c"
 }
 
 /* A task goes to sleep, or exits. */
@@ -95,7 +96,7 @@ static __always_inline void on_sleep(struct task_struct *p, struct task_ctx *t, 
 		     charge(max(tune_lag, 0), weight_of(p)));
 #line 40 "saved_lag.sched"
 	t->slept_ = 1;
-#line 99 "saved_lag.bpf.c"
+#line 100 "saved_lag.bpf.c"
 }
 
 /* A task that changed its domain keeps its distance to the clock. */
@@ -126,21 +127,21 @@ static __always_inline s32 place(struct task_struct *p, s32 cpu)
 
 #line 44 "saved_lag.sched"
 	if (claim(p, cpu))
-#line 130 "saved_lag.bpf.c"
+#line 131 "saved_lag.bpf.c"
 		return cpu;
 #line 45 "saved_lag.sched"
 	idle = has_smt ? claim_in_llc(p, cpu, SCX_PICK_IDLE_CORE) : -1;
-#line 134 "saved_lag.bpf.c"
+#line 135 "saved_lag.bpf.c"
 	if (idle >= 0)
 		return idle;
 #line 46 "saved_lag.sched"
 	idle = claim_in_llc(p, cpu, 0);
-#line 139 "saved_lag.bpf.c"
+#line 140 "saved_lag.bpf.c"
 	if (idle >= 0)
 		return idle;
 #line 47 "saved_lag.sched"
 	idle = nr_llcs > 1 ? claim_any(p, 0) : -1;
-#line 144 "saved_lag.bpf.c"
+#line 145 "saved_lag.bpf.c"
 	if (idle >= 0)
 		return idle;
 	return -1;
@@ -165,10 +166,42 @@ static __always_inline void enqueue_everyone(struct task_struct *p, struct task_
 	scx_bpf_dsq_insert_vtime(p, dsq(QUEUE_READY, cpu_index(cpu)), tune_slice, t->used,
 #line 50 "saved_lag.sched"
 				 enq_flags);
-#line 169 "saved_lag.bpf.c"
+#line 170 "saved_lag.bpf.c"
 	/* On a wake-up, select_cpu has just looked at all of them in vain. */
 	if (!selected)
 		kick_idle(claim(p, cpu) ? cpu : claim_any(p, 0));
+}
+
+/* The stint of the task that ran until now is over; gives its queue. */
+static __always_inline u32 stint_over(struct task_struct *p, struct cpu_ctx *c)
+{
+	struct task_ctx *t = task_ctx(p);
+	s64 ran;
+
+	if (!t)
+		return NO_QUEUE;
+	ran = p->se.sum_exec_runtime - c->started;
+	if (!c->ended) {
+		c->ended = true;
+		c->started = p->se.sum_exec_runtime;
+		on_stop(p, t, ran);
+		if (counters)
+			count_ran(t, ran);
+	}
+	return QUEUE_READY;
+}
+
+/* The task that runs already begins another stint. */
+static __always_inline void keep_running(struct task_struct *p, s32 cpu, struct cpu_ctx *c, u64 now)
+{
+	struct task_ctx *t = task_ctx(p);
+
+	if (!t)
+		return;
+	p->scx.slice = tune_slice;
+	c->ended = false;
+	rebase_ready(t, cpu, now);
+	advance_clock(&clock_ready[t->home_ready & (MAX_CPUS - 1)], t->used - (s64)(now >> 6));
 }
 
 s32 BPF_STRUCT_OPS(saved_lag_select_cpu, struct task_struct *p, s32 prev_cpu, u64 wake_flags)
@@ -217,27 +250,33 @@ void BPF_STRUCT_OPS(saved_lag_enqueue, struct task_struct *p, u64 enq_flags)
 	enqueue_everyone(p, t, cpu, now, enq_flags, selected);
 }
 
-/* The task that runs already gets another slice. */
-static __always_inline void keep_running(struct task_struct *p)
-{
-	p->scx.slice = tune_slice;
-}
-
 void BPF_STRUCT_OPS(saved_lag_dispatch, s32 cpu, struct task_struct *prev)
 {
+	struct cpu_ctx *c = &cpu_ctx[cpu_index(cpu)];
+	u64 now = scx_bpf_now();
+	u32 own = NO_QUEUE;
+
+	/* The previous task is in no queue yet, but stands in the line of its own. */
+	if (prev && prev->scx.flags & SCX_TASK_QUEUED)
+		own = stint_over(prev, c);
+
 #line 53 "saved_lag.sched"
 	if (take(QUEUE_READY, cpu_index(cpu)))
-#line 231 "saved_lag.bpf.c"
+#line 266 "saved_lag.bpf.c"
 		return;
+	if (own == QUEUE_READY) {
+		keep_running(prev, cpu, c, now);
+		return;
+	}
 
 #line 54 "saved_lag.sched"
 	if (steal(QUEUE_READY, cpu_index(cpu), nr_cpu_ids))
-#line 236 "saved_lag.bpf.c"
+#line 275 "saved_lag.bpf.c"
 		return;
 
 	/* Nobody else: the previous task goes on with a slice of its own, not the kernel's. */
 	if (prev && prev->scx.flags & SCX_TASK_QUEUED)
-		keep_running(prev);
+		keep_running(prev, cpu, c, now);
 }
 
 void BPF_STRUCT_OPS(saved_lag_running, struct task_struct *p)
@@ -250,6 +289,7 @@ void BPF_STRUCT_OPS(saved_lag_running, struct task_struct *p)
 	if (!t)
 		return;
 	c->started = p->se.sum_exec_runtime;
+	c->ended = false;
 	rebase_ready(t, cpu, now);
 	advance_clock(&clock_ready[t->home_ready & (MAX_CPUS - 1)], t->used - (s64)(now >> 6));
 	if (counters)
@@ -267,7 +307,10 @@ void BPF_STRUCT_OPS(saved_lag_stopping, struct task_struct *p, bool runnable)
 		return;
 	ran = p->se.sum_exec_runtime - c->started;
 	c->started = p->se.sum_exec_runtime;
-	on_stop(p, t, ran);
+	/* In dispatch, the stint may have ended already. */
+	if (!c->ended)
+		on_stop(p, t, ran);
+	c->ended = false;
 	if (counters)
 		count_stop(t, ran, runnable);
 }
@@ -307,13 +350,13 @@ void BPF_STRUCT_OPS(saved_lag_enable, struct task_struct *p)
 		return;
 #line 27 "saved_lag.sched"
 	t->used = read_clock_ready(cpu_index(cpu), now) + charge(20 * NSEC_PER_MSEC, weight_of(p));
-#line 311 "saved_lag.bpf.c"
+#line 354 "saved_lag.bpf.c"
 	t->home_ready = cpu_index(cpu);
 #line 28 "saved_lag.sched"
 	t->lag = 0;
 #line 29 "saved_lag.sched"
 	t->slept_ = 0;
-#line 317 "saved_lag.bpf.c"
+#line 360 "saved_lag.bpf.c"
 }
 
 s32 BPF_STRUCT_OPS_SLEEPABLE(saved_lag_init)

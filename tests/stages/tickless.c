@@ -78,6 +78,13 @@ static __always_inline void enqueue_everyone(struct task_struct *p, u64 enq_flag
 		kick_idle(claim_any(p, 0));
 }
 
+/* The task that runs already begins another stint. */
+static __always_inline void keep_running(struct task_struct *p, struct cpu_ctx *c, u64 now)
+{
+	p->scx.slice = SCX_SLICE_INF;
+	c->running_since = now;
+}
+
 s32 BPF_STRUCT_OPS(tickless_select_cpu, struct task_struct *p, s32 prev_cpu, u64 wake_flags)
 {
 	s32 cpu = prev_cpu;
@@ -109,22 +116,19 @@ void BPF_STRUCT_OPS(tickless_enqueue, struct task_struct *p, u64 enq_flags)
 	enqueue_everyone(p, enq_flags, selected);
 }
 
-/* The task that runs already gets another slice. */
-static __always_inline void keep_running(struct task_struct *p)
-{
-	p->scx.slice = SCX_SLICE_INF;
-}
-
 void BPF_STRUCT_OPS(tickless_dispatch, s32 cpu, struct task_struct *prev)
 {
+	struct cpu_ctx *c = &cpu_ctx[cpu_index(cpu)];
+	u64 now = scx_bpf_now();
+
 #line 31 "tickless.sched"
 	if (take(QUEUE_ALL, 0))
-#line 123 "tickless.bpf.c"
+#line 127 "tickless.bpf.c"
 		return;
 
 	/* Nobody else: the previous task goes on with a slice of its own, not the kernel's. */
 	if (prev && prev->scx.flags & SCX_TASK_QUEUED)
-		keep_running(prev);
+		keep_running(prev, c, now);
 }
 
 void BPF_STRUCT_OPS(tickless_running, struct task_struct *p)
@@ -192,7 +196,7 @@ static int on_beat(void *map, u32 *key, struct beat *b)
 		    (s64)(now - c->running_since) >= tune_contended &&
 #line 29 "tickless.sched"
 		    (scx_bpf_dsq_nr_queued(dsq(QUEUE_ALL, 0))))
-#line 196 "tickless.bpf.c"
+#line 200 "tickless.bpf.c"
 			scx_bpf_kick_cpu(cpu, SCX_KICK_PREEMPT);
 	}
 	bpf_timer_start(&b->timer, BEAT_NS, 0);
