@@ -172,8 +172,13 @@ def _machine_errors() -> Iterator[None]:
 def _progress() -> Iterator[Progress]:
     """A progress bar on stderr if that is a terminal; else a line for each step that takes long."""
     from rich.console import Console as RichConsole
-    from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
-    from rich.progress import Progress as Bar
+    from rich.progress import (
+        BarColumn,
+        Progress as Bar,
+        TaskProgressColumn,
+        TextColumn,
+        TimeElapsedColumn,
+    )
 
     stderr = RichConsole(stderr=True)
     if not stderr.is_terminal:

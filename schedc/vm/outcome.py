@@ -12,8 +12,7 @@ from collections.abc import Mapping
 from schedc.vm.errors import CANNOT_LOAD, EJECTED, NOT_RESTORED, STALLED, VmError
 from schedc.vm.measure import Outcome, Void
 from schedc.vm.show import REFUSED
-from schedc.vm.verdict import Outcome as Load
-from schedc.vm.verdict import Verdict, parse_report
+from schedc.vm.verdict import Outcome as Load, Verdict, parse_report
 from schedc.workload.command import RESULT
 from schedc.workload.results import BadOutput, Result, parse_result
 
