@@ -17,8 +17,8 @@ step "Is it well-formed? (The proof that nothing starves comes with a later rele
 run check "$policy"
 step "Compile it to C and to a BPF object"
 run compile "$policy" --emit c,obj -o "$out/"
-step "The generated C ($out/$name.c, $(wc -l <"$out/$name.c") lines; here are the callbacks)"
-sed -n '/--- callbacks ---/,$p' "$out/$name.c" | head -n "${DEMO_LINES:-120}"
+step "The generated C ($out/$name.c, $(wc -l <"$out/$name.c") lines; here is how a task is placed and queued)"
+sed -n '/u32 classify/,$p' "$out/$name.c" | grep -v '^#line' | head -n "${DEMO_LINES:-120}"
 printf '…\n'
 
 step "What does a real kernel say? (in a virtual machine; nothing here needs root)"
