@@ -4,7 +4,7 @@ import pytest
 
 from schedc.ir import nodes as ir
 from schedc.ir.facts import RANGES, YEAR_NS
-from schedc.ir.nodes import Interval, Kind
+from schedc.ir.nodes import TICK_MARGIN_NS, Interval, Kind
 from schedc.pipeline import analyze
 from schedc.source import Source
 
@@ -111,7 +111,7 @@ def test_slices() -> None:
     assert policy.stint_max_ns == 24 * MS
 
 
-def test_a_kept_task_is_charged_for_every_turn() -> None:
+def test_a_kept_turn_is_a_stint_of_its_own() -> None:
     policy = policy_with("task.x = charge(ran)", keep="keep at most 2 when ran < 40ms")
-    assert policy.stint_max_ns == 64 * MS
+    assert policy.stint_max_ns == policy.slice_max_ns + TICK_MARGIN_NS
     assert range_of(policy) == Interval(0, 128 * MS)
