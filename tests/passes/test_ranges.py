@@ -114,4 +114,4 @@ def test_slices() -> None:
 def test_a_kept_turn_is_a_stint_of_its_own() -> None:
     policy = policy_with("task.x = charge(ran)", keep="keep at most 2 when ran < 40ms")
     assert policy.stint_max_ns == policy.slice_max_ns + TICK_MARGIN_NS
-    assert range_of(policy) == Interval(0, 128 * MS)
+    assert range_of(policy) == Interval(0, 48 * MS)
