@@ -121,8 +121,8 @@ def library() -> tuple[str, ...]:
     return (*names, str(ROOT / "examples/mixed/mixed.sched"))
 
 
-def subject(name: str, compiler: str = "clang") -> Subject:
-    """Compile a policy of the library, or the policy at a path."""
+def subject(name: str, compiler: str | None = None) -> Subject:
+    """Compile a policy of the library, or the policy at a path; any compiler by default."""
     path = find_policy(name)
     source, _ = Source.from_bytes(Path(path).name, Path(path).read_bytes())
     analysis = analyze(source)
@@ -136,7 +136,7 @@ def subject(name: str, compiler: str = "clang") -> Subject:
     if done.object is None:
         raise SystemExit(f"{name}: {done.diagnostics[0].message}")
     policy = analysis.policy
-    return Subject(policy.name, compiler, done.object, settings_of(policy, ()).text(),
+    return Subject(policy.name, compiler or found.kind, done.object, settings_of(policy, ()).text(),
                    tuple(cls.name for cls in policy.classes))  # fmt: skip
 
 
