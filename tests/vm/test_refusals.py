@@ -80,7 +80,7 @@ def test_vm_run_says_who_starved(two_cpus: Machine, tmp_path: Path) -> None:
 
 
 def without_the_null_check(c_text: str) -> str:
-    """The charge writes through a look-up whatever it gave; volatile, so that no compiler drops it."""
+    """The charge writes through a look-up whatever it gave; volatile: no compiler drops it."""
     changed, count = re.subn(rf'(\n#line {CHARGE_LINE} "policy.sched"\n\t)(?=\S)',
                              r"\1*(volatile u64 *)task_ctx(p) = 0, ", c_text)  # fmt: skip
     assert count >= 1
