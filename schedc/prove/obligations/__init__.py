@@ -1,0 +1,1 @@
+"""What is to be proved of a policy, one file a property."""
