@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from math import lcm
 
 from schedc.emit.context import Context
-from schedc.emit.expression import domain_argument
+from schedc.emit.expression import domain_argument, head_here
 from schedc.emit.functions import Function, function, is_mark
 from schedc.emit.names import class_id, queue_id
 from schedc.emit.rounds import first_share, guards, steal, take_from
@@ -115,7 +115,7 @@ def _take(ctx: Context, line: Take, previous: Previous) -> list[str]:
     competes = [key for key in previous.keys if key.name == f"prev_key_{queue.name}"]
     if previous.own and competes:
         key = competes[0].call_for_previous()
-        first = f"{key} < head_{queue.name}({domain_argument(queue, 'now')})"
+        first = f"{key} < {head_here(queue)}"
         before = _go_on(ctx, line, previous, [own, first], pays)
     served = _serve(ctx, line, [take_from(ctx, queue)], done)
     # Where nothing follows, it goes on in any case.

@@ -11,7 +11,7 @@ from functools import lru_cache
 import jinja2
 
 from schedc.data import data_path
-from schedc.emit.expression import clock_here, domain_parameters, dsq_here
+from schedc.emit.expression import clock_here, domain_parameters, dsq_here, head_parameters
 from schedc.emit.functions import Function, declare, mentions
 from schedc.emit.kept import Member, members
 from schedc.emit.names import byte_array, class_id, field, nanoseconds, queue_id
@@ -36,6 +36,7 @@ def environment() -> jinja2.Environment:
         "declare": declare,
         "domain_count": _domain_count,
         "domain_parameters": domain_parameters,
+        "head_parameters": head_parameters,
         "dsq_here": dsq_here,
         "field": field,
         "has_member": _has_member,

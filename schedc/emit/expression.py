@@ -168,7 +168,7 @@ class Printer:
             case "length":
                 return f"(s64)scx_bpf_dsq_nr_queued({dsq_here(queue)})"
             case "head":
-                return f"head_{queue.name}({domain_argument(queue, 'now')})"
+                return head_here(queue)
 
     def _apply(self, expr: Apply) -> tuple[str, int]:
         args = expr.args
@@ -264,7 +264,23 @@ def domain_argument(queue: Queue, *more: str) -> str:
 def domain_parameters(queue: Queue, *more: str) -> str:
     """Parameters for the arguments of `domain_argument`."""
     types = {"cpu": "s32 cpu", "slot": "u32 slot", "now": "u64 now"}
-    return ", ".join(types[name] for name in domain_argument(queue, *more).split(", "))
+    names = domain_argument(queue, *more)
+    return ", ".join(types[name] for name in names.split(", ")) if names else "void"
+
+
+def head_here(queue: Queue) -> str:
+    """The key of the queue's first task. Only a clock that drifts asks what time it is, which is a
+    call into the kernel."""
+    return f"head_{queue.name}({domain_argument(queue, *_head_asks(queue))})"
+
+
+def head_parameters(queue: Queue) -> str:
+    """Parameters for `head_here`."""
+    return domain_parameters(queue, *_head_asks(queue))
+
+
+def _head_asks(queue: Queue) -> tuple[str, ...]:
+    return ("now",) if queue.order == "moment" or queue.drift_shift is not None else ()
 
 
 def comm_patterns(policy: Policy) -> list[CommPattern]:

@@ -7,7 +7,7 @@ the cpu. Loops are bounded by constants, or walked once by the kernel's verifier
 from __future__ import annotations
 
 from schedc.emit.context import Context
-from schedc.emit.expression import domain_argument, domain_here, dsq_here
+from schedc.emit.expression import domain_here, dsq_here, head_here
 from schedc.emit.functions import Function, declarations
 from schedc.emit.names import nanoseconds, queue_id
 from schedc.ir.nodes import Lowest, Queue, Share, Steal
@@ -118,7 +118,7 @@ static s64 least_head_{queue.name}(u32 *which, u64 now)
 
 		if (!scx_bpf_dsq_nr_queued({dsq_here(queue)}))
 			continue;
-		key = head_{queue.name}({domain_argument(queue, "now")});
+		key = {head_here(queue)};
 		if (key < least) {{
 			least = key;
 			*which = slot;
@@ -217,8 +217,7 @@ def _lowest(ctx: Context, number: int, line: Lowest) -> Function:
             key = f"least_head_{queue.name}(&slot_{i}, now)"
             taken = ctx.take(queue, f"slot_{i} & (MAX_CGROUPS - 1)")
         else:
-            here = f"head_{queue.name}({domain_argument(queue, 'now')})"
-            key, taken = f"{queued(queue)} ? {here} : S64_MAX", ctx.take(queue)
+            key, taken = f"{queued(queue)} ? {head_here(queue)} : S64_MAX", ctx.take(queue)
         heads += [f"\tkey = {key};", "\tif (key < least) {", "\t\tleast = key;"]
         heads += [f"\t\tbest = {i};", "\t}"]
         tests = [f"best == {i}", *guards(ctx, queue), taken]

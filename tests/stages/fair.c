@@ -58,7 +58,7 @@ static __always_inline s64 read_clock_all(void)
 }
 
 /* The key of the first task in all; with none, later than any key in it could be. */
-static __always_inline s64 head_all(u64 now)
+static __always_inline s64 head_all(void)
 {
 	s64 key = read_clock_all() + 100 * NSEC_PER_MSEC;
 	struct bpf_iter_scx_dsq it;
@@ -206,20 +206,19 @@ void BPF_STRUCT_OPS(fair_enqueue, struct task_struct *p, u64 enq_flags)
 void BPF_STRUCT_OPS(fair_dispatch, s32 cpu, struct task_struct *prev)
 {
 	struct cpu_ctx *c = &cpu_ctx[cpu_index(cpu)];
-	u64 now = scx_bpf_now();
 	u32 own = NO_QUEUE;
 
 	/* The previous task is in no queue yet, but stands in the line of its own. */
 	if (prev && prev->scx.flags & SCX_TASK_QUEUED)
 		own = stint_over(prev, c);
 
-	if (own == QUEUE_ALL && prev_key_all(prev) < head_all(now)) {
+	if (own == QUEUE_ALL && prev_key_all(prev) < head_all()) {
 		keep_running(prev, c);
 		return;
 	}
 #line 43 "fair.sched"
 	if (take(QUEUE_ALL, 0))
-#line 223 "fair.bpf.c"
+#line 222 "fair.bpf.c"
 		return;
 
 	/* Nobody else: the previous task goes on with a slice of its own, not the kernel's. */
@@ -271,7 +270,7 @@ void BPF_STRUCT_OPS(fair_enable, struct task_struct *p)
 {
 #line 28 "fair.sched"
 	p->scx.dsq_vtime = read_clock_all() + charge(20 * NSEC_PER_MSEC, weight_of(p));
-#line 275 "fair.bpf.c"
+#line 274 "fair.bpf.c"
 }
 
 s32 BPF_STRUCT_OPS_SLEEPABLE(fair_init)
