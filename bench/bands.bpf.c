@@ -51,9 +51,9 @@ void BPF_STRUCT_OPS(bands_enqueue, struct task_struct *p, u64 enq_flags)
 
 void BPF_STRUCT_OPS(bands_dispatch, s32 cpu, struct task_struct *prev)
 {
-	/* 48% of 40 ms, 24% of 80, 12% of 120, 6% of 160. */
+	/* 48% of 40 ms, 24% of 110, 12% of 360, 6% of 1000. */
 	static const s64 percent[BUDGETS] = { 48, 24, 12, 6 };
-	static const s64 most[BUDGETS] = { 19200000, 19200000, 14400000, 9600000 };
+	static const s64 most[BUDGETS] = { 19200000, 26400000, 43200000, 60000000 };
 	typeof(&cpus[0]) c = &cpus[cpu & (MAX_CPUS - 1)];
 	u64 now = scx_bpf_now(), passed = now - c->filled_at;
 
@@ -61,9 +61,9 @@ void BPF_STRUCT_OPS(bands_dispatch, s32 cpu, struct task_struct *prev)
 	if (prev && c->running)
 		settle(c, prev);
 	c->filled_at = now;
-	/* All budgets are full after 160 ms; a longer time would only risk the product. */
-	if (passed > 1000 * NSEC_PER_MSEC)
-		passed = 1000 * NSEC_PER_MSEC;
+	/* All budgets are full after 2 s, whatever is owed; a longer time would only risk the product. */
+	if (passed > 2 * NSEC_PER_SEC)
+		passed = 2 * NSEC_PER_SEC;
 #pragma unroll
 	for (int i = 0; i < BUDGETS; i++) {
 		s64 credit = c->credit[i] + passed * percent[i] / 100;

@@ -30,9 +30,10 @@ tune short = 2ms in 500us..10ms "who sleeps again this soon is interactive"
 tune slice = 5ms in 4ms..20ms   "how long a task runs before the next one's turn"
 
 # Queues. A vtime queue serves whoever has had least, in proportion to weight; the window says
-# how far ahead of or behind the queue's clock a task may be.
+# how far ahead of or behind the queue's clock a task may be; `drift` bounds waiting whatever the
+# weights.
 queue soon fifo per llc
-queue bulk by vtime within -40ms..100ms per llc
+queue bulk by vtime within -40ms..100ms drift 1/64 per llc
 
 # What is remembered of each task.
 state task.used    : vtime of bulk
