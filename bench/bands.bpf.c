@@ -62,8 +62,8 @@ void BPF_STRUCT_OPS(bands_dispatch, s32 cpu, struct task_struct *prev)
 		settle(c, prev);
 	c->filled_at = now;
 	/* All budgets are full after 2 s, whatever is owed; a longer time would only risk the product. */
-	if (passed > 2 * NSEC_PER_SEC)
-		passed = 2 * NSEC_PER_SEC;
+	if (passed > 2000 * NSEC_PER_MSEC)
+		passed = 2000 * NSEC_PER_MSEC;
 #pragma unroll
 	for (int i = 0; i < BUDGETS; i++) {
 		s64 credit = c->credit[i] + passed * percent[i] / 100;

@@ -17,26 +17,29 @@ judged: they are of an emulated machine. What the file of --out holds already is
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from schedc.cli.policy_object import find_policy, settings_of
-from schedc.data import data_path
-from schedc.diagnostics.model import Diagnostic
-from schedc.pipeline import analyze, generate
-from schedc.source import Source
-from schedc.toolchain import compile_c, find_compiler
-from schedc.vm.job import Job, JobResult, Shape
+from bench.subjects import (
+    Subject,
+    calibrate,
+    files,
+    json_of,
+    library,
+    ms_of,
+    problem_of,
+    subject,
+    under,
+    verdict_of,
+)  # fmt: skip
+from schedc.vm.job import Job, Shape
 from schedc.vm.kernels import Kernels
 from schedc.vm.machine import Machine
 from schedc.vm.store import Store
-from schedc.vm.verdict import Verdict, parse_report
 
-ROOT = Path(__file__).resolve().parent.parent
 KERNELS = ("6.16", "6.18", "7")
 SECONDS = 30
 CPUS = 2
@@ -75,21 +78,6 @@ kill $hog
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
-    """A compiled policy."""
-
-    policy: str
-    compiler: str
-    object: bytes
-    settings: str
-    classes: tuple[str, ...]
-
-    @property
-    def sha256(self) -> str:
-        return hashlib.sha256(self.object).hexdigest()[:12]
-
-
-@dataclass(frozen=True, slots=True)
 class Row:
     """What happened to one policy. Waits in ms: of the unpinned victims as they saw it, and the
     longest of any task as the scheduler counted it, with its class. `loaded_s`: how long it
@@ -115,55 +103,24 @@ class Row:
         return self.attached and self.stayed and self.restarts in (None, 2) and not self.problem
 
 
-def library() -> tuple[str, ...]:
-    """The policies' names, and the path of the first example."""
-    names = sorted(path.stem for path in data_path("stdlib_policies").glob("*.sched"))
-    return (*names, str(ROOT / "examples/mixed/mixed.sched"))
-
-
-def subject(name: str, compiler: str | None = None) -> Subject:
-    """Compile a policy of the library, or the policy at a path; any compiler by default."""
-    path = find_policy(name)
-    source, _ = Source.from_bytes(Path(path).name, Path(path).read_bytes())
-    analysis = analyze(source)
-    if analysis.policy is None:
-        raise SystemExit(f"{name}: {analysis.diagnostics[0].message}")
-    found = find_compiler(compiler)
-    if isinstance(found, Diagnostic):
-        raise SystemExit(found.message)
-    text = generate(analysis.policy, source, sources=analysis.sources)
-    done = compile_c(text, found, source=source)
-    if done.object is None:
-        raise SystemExit(f"{name}: {done.diagnostics[0].message}")
-    policy = analysis.policy
-    return Subject(policy.name, compiler or found.kind, done.object, settings_of(policy, ()).text(),
-                   tuple(cls.name for cls in policy.classes))  # fmt: skip
-
-
-def calibrate(machine: Machine) -> int:
-    """Iterations of the workloads' loop per millisecond, in this machine."""
-    result = machine.run(Job({}, "wl-calibrate > out/rate"), 60)
-    return int(json.loads(result.out["rate"])["spin_rate"])
-
-
 def survive(machine: Machine, one: Subject, rate: int, seconds: float = SECONDS) -> Row:
     """The load: does the policy stay, and who waits how long?"""
     ms = int(seconds * 1000)
     script = _LOAD.format(workers=3 * CPUS, seconds=int(seconds), ms=ms, rate=rate)
-    result, verdict = _under(machine, one, script, seconds + _ALLOWANCE_S)
-    pinned, forks = _json(result, "pinned.json"), _json(result, "forks.json")
+    result, verdict = under(machine, one, script, seconds + _ALLOWANCE_S)
+    pinned, forks = json_of(result, "pinned.json"), json_of(result, "forks.json")
     waits = [
         (stats.wait_max_ns, name) for stats, name in zip(verdict.classes, one.classes, strict=False)
     ]
     longest, cls = max(waits, default=(None, ""))
-    problem = "" if verdict.good else _problem(verdict)
+    problem = "" if verdict.good else problem_of(verdict)
     if not problem and (pinned is None or forks is None):
         problem = f"a workload left no result: {result.console[-200:]!r}"
     return Row(
         one.policy, machine.shape.kernel.release, one.compiler, one.sha256, verdict.attaches,
         verdict.good and not problem, round(verdict.seconds["attached"], 1),
-        _ms(pinned and pinned["victim_longest_ns"]), _ms(forks and forks["victim_longest_ns"]),
-        _ms(longest), cls, forks and int(forks["children"]), None, problem,
+        ms_of(pinned and pinned["victim_longest_ns"]), ms_of(forks and forks["victim_longest_ns"]),
+        ms_of(longest), cls, forks and int(forks["children"]), None, problem,
     )  # fmt: skip
 
 
@@ -172,8 +129,8 @@ def hotplug(machine: Machine, one: Subject) -> tuple[int, str]:
 
     The loader does so only where the exit was in order and its code asks for a restart.
     """
-    result, verdict = _under(machine, one, _HOTPLUG, _ALLOWANCE_S, "--reattach")
-    problem = "" if verdict.good else _problem(verdict)
+    result, verdict = under(machine, one, _HOTPLUG, _ALLOWANCE_S, "--reattach")
+    problem = "" if verdict.good else problem_of(verdict)
     for name, cpus in (("online0", b"0"), ("online1", b"0-1")):
         seen = result.out.get(name, b"").split()
         if not problem and seen != [b"enabled", cpus]:
@@ -185,55 +142,14 @@ def hotplug(machine: Machine, one: Subject) -> tuple[int, str]:
 
 def attaches(machine: Machine, one: Subject) -> Row:
     """Only load, attach, schedule for a moment, detach."""
-    result = machine.run(Job(_files(one), "schedc-load --object p.o --settings settings --exercise "
+    result = machine.run(Job(files(one), "schedc-load --object p.o --settings settings --exercise "
                              "--report out/load.json --hold 0.3"), _ALLOWANCE_S)  # fmt: skip
-    verdict = _verdict(result, machine)
-    problem = "" if verdict.good else _problem(verdict)
+    verdict = verdict_of(result, machine)
+    problem = "" if verdict.good else problem_of(verdict)
     return Row(
         one.policy, machine.shape.kernel.release, one.compiler, one.sha256, verdict.attaches,
         verdict.good, round(verdict.seconds["attached"], 1), *[None] * 3, "", None, None, problem,
     )  # fmt: skip
-
-
-def _under(
-    machine: Machine, one: Subject, script: str, timeout_s: float, *options: str
-) -> tuple[JobResult, Verdict]:
-    """Run a script under a policy, in one job."""
-    load = ("schedc-load --object p.o --settings settings --report out/load.json "
-            f"{' '.join(options)} -- sh work.sh")  # fmt: skip
-    result = machine.run(Job({**_files(one), "work.sh": script.encode()}, load), timeout_s)
-    return result, _verdict(result, machine)
-
-
-def _files(one: Subject) -> dict[str, bytes]:
-    return {"p.o": one.object, "settings": one.settings.encode()}
-
-
-def _verdict(result: JobResult, machine: Machine) -> Verdict:
-    report = result.out.get("load.json")
-    if report is None:
-        raise RuntimeError(f"the loader left no report: {result.console[-400:]!r}")
-    return parse_report(report, machine.shape.kernel.release)
-
-
-def _problem(verdict: Verdict) -> str:
-    if verdict.stall:
-        return (
-            f"{verdict.stall.task}[{verdict.stall.pid}] did not run for {verdict.stall.seconds} s"
-        )
-    said = verdict.exit.msg if verdict.exit else ""
-    return f"{verdict.outcome.name}: {verdict.problem} {said}".strip()
-
-
-def _json(result: JobResult, name: str) -> dict[str, int] | None:
-    try:
-        return json.loads(result.out[name])
-    except (KeyError, ValueError):
-        return None
-
-
-def _ms(ns: int | None) -> float | None:
-    return None if ns is None else round(ns / 1e6, 1)
 
 
 # --- the campaign
