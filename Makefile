@@ -4,12 +4,13 @@
 #   make test    everything the tests need, then the tests: the quick ones first
 #   make lint    ruff, mypy, import contracts
 #   make fuzz    the campaign of a million sources (about an hour)
+#   make campaign  the prover against ten million values and every mutant (about an hour)
 #   make update  rewrite the golden files of the tests
 
 VENV   = .venv
 PYTEST = $(VENV)/bin/python -m pytest
 
-.PHONY: demo test test-fast test-vm lint fuzz update dist clean help venv venv-dev
+.PHONY: demo test test-fast test-vm lint fuzz campaign update dist clean help venv venv-dev
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -45,6 +46,9 @@ lint: venv-dev
 
 fuzz: venv-dev
 	$(PYTEST) -q -n 2 -m slow --timeout 0 tests/fuzz
+
+campaign: venv-dev
+	$(PYTEST) -q -n 2 -m slow --timeout 0 tests/prove
 
 update: venv-dev
 	$(PYTEST) -q --update tests/ui tests/stages
