@@ -2,6 +2,10 @@
 
 from schedc.toolchain.compile import Compiled, compile_c
 from schedc.toolchain.find import Compiler, find_compiler
+from schedc.toolchain.mark import read_mark
 from schedc.toolchain.target import Target, load_target
 
-__all__ = ["Compiled", "Compiler", "Target", "compile_c", "find_compiler", "load_target"]
+__all__ = [
+    "Compiled", "Compiler", "Target", "compile_c", "find_compiler", "load_target",
+    "read_mark",
+]

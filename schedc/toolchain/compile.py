@@ -11,6 +11,7 @@ the object's BTF, and the kernel's verifier quotes them.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import subprocess
@@ -18,10 +19,12 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from schedc.diagnostics.model import Diagnostic, error
 from schedc.source import Source, Span
 from schedc.toolchain.find import Compiler
+from schedc.toolchain.mark import UNPROVEN
 from schedc.toolchain.target import Target, load_target
 
 _TIMEOUT_S = 120.0
@@ -50,16 +53,17 @@ def compile_c(
     source: Source | None = None,
     bases: Mapping[str, Source] | None = None,
     target: Target | None = None,
+    mark: str = UNPROVEN,
 ) -> Compiled:
     """Compile C text. `source` is the policy that its `#line` directives name, `bases` are those
-    that it extends (by the name in `Span.file`)."""
+    that it extends (by the name in `Span.file`). `mark` is what the object says of its proof."""
     target = target or load_target()
     named = {line_name(source.name): source} if source is not None else {}
     for name, base in (bases or {}).items():
         named.setdefault(line_name(f"{name}.sched"), base)
     try:
         with tempfile.TemporaryDirectory(prefix="schedc-") as folder:
-            done = _compile(text, compiler, named, target, Path(folder))
+            done = _compile(text, compiler, named, target, Path(folder), mark)
     except subprocess.TimeoutExpired:
         return _broken(compiler, f"it did not finish within {_TIMEOUT_S:.0f} s")
     except OSError as failure:
@@ -70,7 +74,8 @@ def compile_c(
 
 
 def _compile(
-    text: str, compiler: Compiler, named: Mapping[str, Source], target: Target, folder: Path
+    text: str, compiler: Compiler, named: Mapping[str, Source], target: Target, folder: Path,
+    mark: str,
 ) -> Compiled | str:
     """The object, or what the compiler said when it refused."""
     (folder / "policy.bpf.c").write_text(text, encoding="utf-8")
@@ -79,24 +84,43 @@ def _compile(
         if not (folder / name).exists():
             (folder / name).write_text(policy.text, encoding="utf-8", errors="replace")
     done = subprocess.run(
-        arguments(compiler, target), cwd=folder, capture_output=True, text=True, errors="replace",
-        check=False, timeout=_TIMEOUT_S, stdin=subprocess.DEVNULL, env=_environment(folder),
+        arguments(compiler, target, mark), cwd=folder, capture_output=True, text=True,
+        errors="replace", check=False, timeout=_TIMEOUT_S, stdin=subprocess.DEVNULL,
+        env=_environment(folder),
     )
     if done.returncode == 0:
         return Compiled((folder / "policy.bpf.o").read_bytes(), (), done.stderr)
     return done.stderr
 
 
-def arguments(compiler: Compiler, target: Target) -> list[str]:
+def arguments(compiler: Compiler, target: Target, mark: str = UNPROVEN) -> list[str]:
     """The whole command line; names are relative to the folder it runs in."""
     if compiler.kind == "clang":
         head = [*compiler.command, "-target", target.clang_triple]
     else:
         head = [*compiler.command, "cc", "-target", target.zig_triple]
     return [
-        *head, *target.flags, "-fdebug-compilation-dir=.", "-Iinclude",
+        *head, *target.flags, "-fdebug-compilation-dir=.", "-Iinclude", f'-DSCHEDC_MARK="{mark}"',
         "-c", "policy.bpf.c", "-o", "policy.bpf.o",
     ]
+
+
+def built(text: str, object: bytes, compiler: Compiler, mark: str) -> dict[str, Any]:
+    """What an object was made of, and how, for its certificate: no places on this machine."""
+    target = load_target()
+    flags = arguments(compiler, target, mark)[len(compiler.command) :]
+    headers = sorted(target.include.glob("*.h"))
+    return {
+        "compiler": f"{compiler.kind} {compiler.version}",
+        "flags": flags,
+        "headers": {path.name: _sha256(path.read_bytes()) for path in headers},
+        "c": _sha256(text.encode()),
+        "object": _sha256(object),
+    }
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
 
 
 def line_name(source_name: str) -> str:

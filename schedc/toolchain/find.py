@@ -13,12 +13,12 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
 from schedc.diagnostics.model import Diagnostic, error
+from schedc.records import dataclass
 from schedc.toolchain.target import Target, load_target, version
 
 _PROBE_TIMEOUT_S = 20.0

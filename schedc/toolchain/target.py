@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass
 from pathlib import Path
 
 from schedc.data import data_path, read_data
+from schedc.records import dataclass
 
 Version = tuple[int, ...]
 

@@ -8,8 +8,8 @@ import pytest
 
 from schedc.diagnostics.model import Diagnostic
 from schedc.source import Source
-from schedc.toolchain import Compiler, compile_c, find_compiler, load_target
-from schedc.toolchain.compile import line_name, read_messages
+from schedc.toolchain import Compiler, compile_c, find_compiler, load_target, read_mark
+from schedc.toolchain.compile import built, line_name, read_messages
 from schedc.toolchain.find import _packaged_zig
 from schedc.toolchain.target import version
 
@@ -182,3 +182,28 @@ def test_a_compiler_that_dies(tmp_path: Path) -> None:
 )
 def test_line_names_are_plain(name: str, expected: str) -> None:
     assert line_name(name) == expected
+
+
+@pytest.mark.parametrize("mark", ["unproven", f"proof {'5' * 64}"])
+def test_an_object_says_whether_it_is_proved(compiler: Compiler, mark: str) -> None:
+    text = '#include "scx.h"\nchar _license[] SEC("license") = "GPL";\n'
+    done = compile_c(text, compiler, mark=mark)
+    assert done.object is not None, done.log
+    assert read_mark(done.object) == mark
+    made = built(text, done.object, compiler, mark)
+    assert not any("/" in flag for flag in made["flags"]), "a place on this machine"
+    assert mark in " ".join(made["flags"])
+    assert {"scx.h", "runtime.h"} <= set(made["headers"])
+
+
+def test_bytes_that_are_no_object_have_no_mark(compiler: Compiler) -> None:
+    text = '#include "scx.h"\nchar _license[] SEC("license") = "GPL";\n'
+    whole = compile_c(text, compiler).object
+    assert whole is not None and read_mark(whole) == "unproven"
+    for size in range(0, len(whole), 97):
+        assert read_mark(whole[:size]) in (None, "unproven")
+    for at in range(0, len(whole), 61):
+        broken = bytearray(whole)
+        broken[at] ^= 0xFF
+        read_mark(bytes(broken))
+    assert read_mark(whole.replace(b"unproven", b"proved!!")) is None

@@ -292,4 +292,13 @@ u32 bpf_cpumask_any_and_distribute(const struct cpumask *a, const struct cpumask
 	}                                                                                        \
 	static __always_inline typeof(name(0)) ____##name(args)
 
+/*
+ * What the object says of its proof: "proof SHA256", or "unproven". The kernel and libbpf skip the
+ * section; schedc reads it.
+ */
+#ifndef SCHEDC_MARK
+#define SCHEDC_MARK "unproven"
+#endif
+char _schedc[] SEC("schedc") = SCHEDC_MARK;
+
 #endif
