@@ -128,6 +128,7 @@ class Environment:
     shown: dict[str, Type] = field(default_factory=dict)
     """Types of the names that stand for something in the policy, for decoding a model."""
     ranges: Ranges = field(init=False)
+    memo: dict[int, tuple[ir.Expr, Term]] = field(default_factory=dict)
     _leaves: dict[str, Term] = field(default_factory=dict)
     _states: dict[str, Term] = field(default_factory=dict)
     _hypotheses: list[z3.BoolRef] = field(default_factory=list)
@@ -228,6 +229,7 @@ class Environment:
     def assign(self, scope: str, name: str, value: Term) -> None:
         """From now on the state is read as this."""
         self._states[f"{scope}.{name}"] = value
+        self.memo.clear()
 
     def run(self, assigns: Iterable[ir.Assign]) -> None:
         """Do the assignments of an event, in order."""
@@ -269,6 +271,15 @@ class _Encoder(Interpreter[Term]):
         self.env = env
 
     def evaluate(self, expr: ir.Expr) -> Term:
+        # `let`s are shared nodes: each is made once, as long as the states stay what they are.
+        found = self.env.memo.get(id(expr))
+        if found is not None:
+            return found[1]
+        term = self._term(expr)
+        self.env.memo[id(expr)] = (expr, term)
+        return term
+
+    def _term(self, expr: ir.Expr) -> Term:
         match expr:
             case ir.Apply(op=Op.MUL, args=(left, right)):
                 return self._product(expr, left, right)
