@@ -51,9 +51,9 @@ void BPF_STRUCT_OPS(bands_enqueue, struct task_struct *p, u64 enq_flags)
 
 void BPF_STRUCT_OPS(bands_dispatch, s32 cpu, struct task_struct *prev)
 {
-	/* 48% of 40 ms, 24% of 110, 12% of 360, 6% of 1000. */
+	/* 48% of 40 ms, 24% of 90, 12% of 260, 6% of 720. */
 	static const s64 percent[BUDGETS] = { 48, 24, 12, 6 };
-	static const s64 most[BUDGETS] = { 19200000, 26400000, 43200000, 60000000 };
+	static const s64 most[BUDGETS] = { 19200000, 21600000, 31200000, 43200000 };
 	typeof(&cpus[0]) c = &cpus[cpu & (MAX_CPUS - 1)];
 	u64 now = scx_bpf_now(), passed = now - c->filled_at;
 
