@@ -9,9 +9,9 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TextIO
+from typing import Any, TextIO
 
 import click
 
@@ -45,11 +45,14 @@ class Console:
             return False
         return stream.isatty()
 
-    def report(self, findings: Sequence[Findings], *, as_result: bool = False) -> None:
-        """Show diagnostics of one or several files."""
+    def report(
+        self, findings: Sequence[Findings], *, as_result: bool = False,
+        more: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Show diagnostics of one or several files; `more` are further keys of a JSON document."""
         stream = sys.stdout if as_result and self.format.is_document else sys.stderr
         text = render_all(
-            findings, self.format, color=self.use_color(stream), width=_width(stream)
+            findings, self.format, color=self.use_color(stream), width=_width(stream), more=more
         )
         stream.write(text)
         stream.flush()

@@ -104,6 +104,20 @@ _TITLES = {
     "W0419": "a line that can have no effect",
     "W0420": "a queue that no class uses",
     "W0421": "a state that never changes",
+    # -- 05xx proof ----------------------------------------------------------------------------
+    "E0501": "a task that may wait for ever",
+    "E0502": "a value that leaves its range",
+    "E0503": "a task that is not placed",
+    "E0504": "a cpu that idles while a task waits",
+    "E0505": "a task that may wait longer than is promised",
+    "E0591": "a queue of no known class",
+    "E0592": "a proof that the solver did not find",
+    "E0593": "lines of `dispatch` that together have no known bound",
+    "E0594": "an object without a proof",
+    "E0595": "a certificate that does not hold",
+    "E0596": "cvc5 is not installed",
+    "E0597": "a bound that is longer than is promised",
+    "N0598": "an object that was asked for without a proof",
     # -- 06xx back end -------------------------------------------------------------------------
     "E0601": "a part of the language that this back end can't lower soundly",
     "E0602": "an output that can't be written",
@@ -142,7 +156,9 @@ _TITLES = {
 }
 
 # Seen only through bytes, files or options: their pages have no `sched` block.
-_NOT_FROM_TEXT = frozenset({"E0101", "E0102", "E0103", "E0208", "E0111", "E0112", "E0602"})
+_NOT_FROM_TEXT = frozenset(
+    "E0101 E0102 E0103 E0208 E0111 E0112 E0594 E0595 E0596 N0598 E0602".split()
+)
 
 CODES: dict[str, CodeInfo] = {code: CodeInfo(code, title) for code, title in _TITLES.items()}
 """Every code that a diagnostic may carry, in the order of the pages."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum
+from typing import Any
 
 from schedc.diagnostics.model import Diagnostic, Severity, sort_key
 from schedc.diagnostics.render.located import Sources
@@ -29,9 +30,15 @@ Findings = tuple[Iterable[Diagnostic], Source | Sources | None]
 
 
 def render_all(
-    findings: Sequence[Findings], format: Format, *, color: bool = False, width: int = 100
+    findings: Sequence[Findings],
+    format: Format,
+    *,
+    color: bool = False,
+    width: int = 100,
+    more: Mapping[str, Any] | None = None,
 ) -> str:
-    """Render the diagnostics of several files; within a file they are sorted by position."""
+    """Render the diagnostics of several files; within a file they are sorted by position. `more`:
+    further keys of a JSON document."""
     rows = [(_sorted(found), _sources(source)) for found, source in findings]
     match format:
         case Format.full:
@@ -45,7 +52,7 @@ def render_all(
         case Format.json:
             from schedc.diagnostics.render.json import render_json
 
-            return render_json(rows)
+            return render_json(rows, more)
         case Format.sarif:
             from schedc.diagnostics.render.sarif import render_sarif
 

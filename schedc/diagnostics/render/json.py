@@ -7,7 +7,7 @@ last character. `explain` is the command that prints the page of the code.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from schedc import __version__
@@ -16,13 +16,17 @@ from schedc.diagnostics.render.located import Sources, locate
 from schedc.source import Span
 
 
-def render_json(findings: Iterable[tuple[tuple[Diagnostic, ...], Sources]]) -> str:
-    """One document for all files that were looked at."""
+def render_json(
+    findings: Iterable[tuple[tuple[Diagnostic, ...], Sources]],
+    more: Mapping[str, Any] | None = None,
+) -> str:
+    """One document for all files that were looked at; `more` are further keys of it."""
     rows = [
         diagnostic_object(found, sources) for found_here, sources in findings
         for found in found_here
     ]
-    return json.dumps({"version": __version__, "diagnostics": rows}, indent=2) + "\n"
+    document = {"version": __version__, "diagnostics": rows, **(more or {})}
+    return json.dumps(document, indent=2) + "\n"
 
 
 def diagnostic_object(found: Diagnostic, sources: Sources) -> dict[str, Any]:
