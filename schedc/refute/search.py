@@ -1,0 +1,137 @@
+"""From scenarios to a run: how many competitors it takes, and which run is worth showing.
+
+Input: a policy narrowed to its parameters, the classes whose promise is not proved. Output: a
+`Run`, or None. Invariant: at most `BUDGET` steps in all, in a fixed order, so that every machine
+finds the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from schedc.ir import nodes as ir
+from schedc.model import Program
+from schedc.model.world import Topology
+from schedc.prove.parameters import Parameters
+from schedc.prove.result import WATCHDOG_NS
+from schedc.refute.run import Run, blocks_of
+from schedc.refute.scenario import VICTIM, Outcome, Scenario, Theatre
+from schedc.refute.strategies import scenarios, topologies
+
+BUDGET = 120_000
+"""Steps of all plays together."""
+
+_CROWD_STEPS = 20_000
+
+
+def promise_of(policy: ir.Policy, cls: str) -> int:
+    """How long a task of a class may wait, in ns: its own promise, that of all, the watchdog."""
+    own = [one.wait_ns for one in policy.promises if one.cls == cls]
+    common = [one.wait_ns for one in policy.promises if one.cls is None]
+    return min([*(own or common), WATCHDOG_NS])
+
+
+class Search:
+    """The steps that are left, and what was found."""
+
+    def __init__(self, policy: ir.Policy, parameters: Parameters, wanted: tuple[str, ...]) -> None:
+        self.policy, self.parameters, self.wanted = policy, parameters, wanted
+        self.left = BUDGET
+        self.longest: dict[Topology, list[tuple[int, int, Scenario]]] = {}
+
+    def run(self, tunes: Mapping[str, int]) -> Run | None:
+        """The first scenario that starves somebody; else the one that lasts longest, with more
+        competitors."""
+        for topology in topologies(self.policy):
+            program = Program(self.policy, topology, tunes)
+            slow: list[tuple[int, int, Scenario]] = []
+            for number, scenario in enumerate(scenarios(self.policy, topology, self.wanted)):
+                outcome = self._play(program, scenario)
+                if self.left <= 0:
+                    break
+                if self._starves(outcome):
+                    return self._told(program, tunes, scenario, outcome)
+                slow.append((-outcome.wait_ns, number, scenario))
+            found = self._crowd(program, tunes, [one for *_, one in sorted(slow)[:3]])
+            if found is not None:
+                return found
+        return None
+
+    def _play(self, program: Program, scenario: Scenario) -> Outcome:
+        longest = max(promise_of(self.policy, cls.name) for cls in self.policy.classes)
+        outcome = Theatre(program, self.parameters, scenario).perform(longest)
+        self.left -= outcome.used
+        return outcome
+
+    def _starves(self, outcome: Outcome) -> bool:
+        if not outcome.cls:
+            return False
+        return bool(outcome.turn) or outcome.wait_ns > promise_of(self.policy, outcome.cls)
+
+    def _crowd(
+        self, program: Program, tunes: Mapping[str, int], slowest: list[Scenario]
+    ) -> Run | None:
+        """More competitors of a kind whose number lengthens the wait."""
+        for scenario in slowest:
+            found = self._grown(program, scenario)
+            if found is not None:
+                return self._told(program, tunes, *found)
+        return None
+
+    def _grown(self, program: Program, scenario: Scenario) -> tuple[Scenario, Outcome] | None:
+        """As few competitors as starve the victim."""
+        cpus, kinds = len(program.all_cpus), len(scenario.behaviours)
+        most = (self.parameters.runnable * cpus - 1) // kinds
+        late = replace(scenario, late=True, limit=_CROWD_STEPS)
+        waits = [self._play(program, replace(late, crowd=n)).wait_ns for n in (1, 2, 3)[:most]]
+        step = waits[-1] - waits[-2] if len(waits) > 1 else 0
+        if step <= 0:
+            return None
+        cls_promise = min(promise_of(self.policy, cls) for cls in self.wanted)
+        guess = min(most, max(1, len(waits) + -(-(cls_promise - waits[-1]) // step)))
+        return self._fewest(program, late, guess, most)
+
+    def _fewest(
+        self, program: Program, scenario: Scenario, guess: int, most: int
+    ) -> tuple[Scenario, Outcome] | None:
+        best = None
+        crowd = guess
+        for _ in range(8):
+            tried = replace(scenario, crowd=crowd)
+            outcome = self._play(program, tried)
+            starves = self._starves(outcome)
+            if starves:
+                best = (tried, outcome)
+                crowd -= 1
+            elif best is not None or crowd >= most:
+                break
+            else:
+                crowd += max(1, crowd // 64)
+            if not 1 <= crowd <= most:
+                break
+        return best
+
+    def _told(
+        self, program: Program, tunes: Mapping[str, int], scenario: Scenario, outcome: Outcome
+    ) -> Run:
+        play = outcome.play
+        kind = "lasso" if outcome.turn else "crowd" if scenario.crowd > 8 else "drift"
+        classes = {
+            name: play.machine.class_name(number) or "" for name, number in play.number.items()
+        }
+        return Run(
+            kind=kind,  # type: ignore[arg-type]
+            policy=self.policy.name,
+            topology=program.topology,
+            tunes=tunes,
+            parameters=self.parameters.as_json(),
+            profiles=scenario.profiles,
+            classes=classes,
+            victim=VICTIM,
+            victim_class=outcome.cls,
+            blocks=blocks_of(play.steps, outcome.turn),
+            since=outcome.since,
+            wait_ns=None if outcome.turn else outcome.wait_ns,
+            promise_ns=promise_of(self.policy, outcome.cls),
+        )
