@@ -46,6 +46,18 @@ class Query:
     shown: tuple[tuple[str, Type], ...] = ()
 
 
+def decide(items: Iterable[Query | Obligation]) -> tuple[Obligation, ...]:
+    """Obligations in the same order, with the queries among them solved."""
+    items = list(items)
+    names = [item.name for item in items]
+    assert len(set(names)) == len(names), "names of obligations are unique"
+    solved = iter(solve(item for item in items if isinstance(item, Query)))
+    return tuple(next(solved) if isinstance(item, Query) else item for item in items)
+
+
+_PRINTING = z3.Context()
+
+
 def solve(queries: Iterable[Query]) -> tuple[Obligation, ...]:
     """The obligation of each query."""
     context = z3.Context()
@@ -58,15 +70,15 @@ def smt2(query: Query) -> str:
 
 
 def _text(assertions: list[Any]) -> str:
-    terms = [truth(one) for one in assertions]
+    # In a context of its own: what else is alive in one decides which terms are named as shared.
+    terms = [truth(one).translate(_PRINTING) for one in assertions]
     hypotheses = (z3.Ast * (len(terms) - 1))(*[term.as_ast() for term in terms[:-1]])
-    context = z3.main_ctx().ref()
     # No solver prints it: those simplify what they are given, or drop it.
     printed = z3.Z3_benchmark_to_smtlib_string(
-        context, "", "", "unknown", "", len(hypotheses), hypotheses, terms[-1].as_ast()
+        _PRINTING.ref(), "", "", "unknown", "", len(hypotheses), hypotheses, terms[-1].as_ast()
     )
     # The first lines are a comment and `set-info`; names of shared terms hold their addresses in
-    # the solver's table, which depend on what was printed before.
+    # the solver's table.
     text = _renamed("\n".join(printed.strip().splitlines()[2:]))
     return f"(set-logic {_logic(text)})\n{text}\n"
 

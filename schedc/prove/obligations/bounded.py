@@ -30,7 +30,8 @@ SLICE_MAX_NS = 1_000_000_000
 NEAR = 1 << 60
 FAR = 1 << 61
 CLOCK_MAX = 1 << 62
-"""E7: clocks stay below it for a year. Keys within `FAR` of a clock are ordered right."""
+"""E7: clocks stay below it for a year, so that what is as near to one as that doesn't overflow.
+Keys within `FAR` of a clock are ordered right."""
 
 
 def bounded(policy: ir.Policy, parameters: Parameters) -> Iterator[Query]:
@@ -92,7 +93,7 @@ def _event(
         state = policy.state(assign.target.scope, assign.target.name)
         value = _stored(env, assign, state)
         if state.type.kind is Kind.VTIME:
-            goals += _near(env, policy, assign.target, value, FAR)
+            goals += _near(env, policy, assign.target, value, CLOCK_MAX - 1)
         elif state.type.kind is not Kind.BOOL:
             goals += _inside(value, Interval(state.low, state.high))
         env.assign(state.scope, state.name, value)
@@ -125,7 +126,7 @@ def _near(
     env: Environment, policy: ir.Policy, ref: ir.StateRef, value: Term, far: int
 ) -> list[Term]:
     """How far a vtime is from its clock. It isn't saturated: the window clamps it at the next
-    insertion, if it is still on the right side of the clock by then."""
+    insertion, if it hasn't wrapped by then."""
     queue = next(queue for queue in policy.queues if queue.clock == ref.type.clock)
     clock = env.read(ir.QueueFact("clock", queue.name, ref.type, ref.span))
     return [value - clock <= far, clock - value <= far]
