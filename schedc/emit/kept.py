@@ -117,6 +117,8 @@ def cpu_members(ctx: Context, started: bool, settles: bool, ends: bool) -> list[
         made.append(Member("u32 cls_bit;", "class of the running task, as a bit; 0 with none"))
     if needs.preempt:
         made.append(Member("u32 retry;", "classes whose preemption waits for a tick"))
+    if needs.resumes:
+        made.append(Member("s32 last;", "the task that ran last; 0 since a pick"))
     if needs.keeps:
         made.append(Member("u32 kept;", "times that the running task was kept"))
     made += [

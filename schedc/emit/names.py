@@ -24,7 +24,7 @@ TASK_FIELDS = frozenset(
 
 CPU_FIELDS = frozenset(
     """started paid ended ran cls_bit running_since retry line picked bucket cap served count
-    kept""".split()
+    kept last""".split()
 )
 """Members of `struct cpu_ctx` that are the runtime's; so are those that begin with `next_`."""
 

@@ -63,6 +63,12 @@ class Needs:
         """Whether stints are paid for: by a line's bucket, a share or a cap."""
         return bool(self.budgets or self.shares)
 
+    @property
+    def resumes(self) -> bool:
+        """Whether it matters that a task which comes back to its cpu, with no pick in between, goes
+        on with the same stint: else it could get rid of who pays for it, or of its age."""
+        return self.paid or self.preempt or self.unlimited or bool(self.keeps)
+
 
 _IN_TASK = frozenset({"burst", "slept", "waited", "wakes", "wakings", "sync", "cgroup_runnable"})
 """Facts that are kept in the task's context."""

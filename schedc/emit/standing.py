@@ -164,6 +164,7 @@ def keep_running(
         body += [f"\tif (c->cls_bit & BIT({class_id(cap.cls)}) && {spent})", "\t\treturn;"]
     body.append(f"\tp->scx.slice = {slice_.call};")
     body += ["\tc->ended = false;"] if ends else []
+    body += ["\tc->last = p->pid;"] if needs.resumes else []
     body += ["\tc->line = line;"] if needs.paid else []
     body += ["\tc->running_since = now;"] if needs.preempt or needs.unlimited else []
     body += ["\tc->retry = 0;"] if needs.preempt else []

@@ -371,3 +371,21 @@ def test_a_stint_ends_once(path: Path) -> None:
     if "c->ended" in text(path):
         assert "c->ended = false;" in callback(path, "running")
         assert "c->ended = false;" in functions(text(path))["keep_running"]
+
+
+@every_policy
+def test_a_stint_that_goes_on_keeps_its_payer_and_its_age(path: Path) -> None:
+    """A higher class, or a change of the running task's affinity, leads to `running` without a
+    pick: a task that asks for such a change in a loop would run for free, and for ever where a
+    timer ends stints."""
+    c = text(path)
+    running, dispatch = callback(path, "running"), callback(path, "dispatch")
+    asked = re.findall(r"c->(?:line|kept|running_since|retry) = ", running)
+    if not asked:
+        return
+    resets = re.search(r"if \(c->last != p->pid\) \{(.*?)\n\t\}", running, re.S)
+    assert resets and len(re.findall(r"c->(?:line|kept|running_since|retry) = ", resets[1])) == len(
+        asked
+    )
+    assert "c->last = 0;" in dispatch
+    assert "c->last = p->pid;" in c[c.index(" keep_running(") :]

@@ -51,6 +51,7 @@ struct cpu_ctx {
 	struct bucket bucket[32];	/* by line with a budget */
 	u32 line;			/* the line that pays for the running task */
 	u32 picked;			/* … for the next */
+	s32 last;			/* the task that ran last; 0 since a pick */
 	bool ended;			/* the stint is over, though its task hasn't stopped yet */
 } __attribute__((aligned(64)));
 
@@ -66,19 +67,19 @@ static __always_inline u32 classify(struct task_struct *p)
 {
 #line 40 "bands.sched"
 	if (weight_of(p) >= 400)
-#line 70 "bands.bpf.c"
+#line 71 "bands.bpf.c"
 		return CLASS_URGENT;
 #line 41 "bands.sched"
 	if (weight_of(p) >= 200)
-#line 74 "bands.bpf.c"
+#line 75 "bands.bpf.c"
 		return CLASS_ABOVE;
 #line 42 "bands.sched"
 	if (weight_of(p) > 50)
-#line 78 "bands.bpf.c"
+#line 79 "bands.bpf.c"
 		return CLASS_NORMAL;
 #line 43 "bands.sched"
 	if (weight_of(p) > 25)
-#line 82 "bands.bpf.c"
+#line 83 "bands.bpf.c"
 		return CLASS_BELOW;
 	return CLASS_BACKGROUND;
 }
@@ -90,21 +91,21 @@ static __always_inline s32 place(struct task_struct *p, s32 cpu)
 
 #line 47 "bands.sched"
 	if (claim(p, cpu))
-#line 94 "bands.bpf.c"
+#line 95 "bands.bpf.c"
 		return cpu;
 #line 48 "bands.sched"
 	idle = has_smt ? claim_in_llc(p, cpu, SCX_PICK_IDLE_CORE) : -1;
-#line 98 "bands.bpf.c"
+#line 99 "bands.bpf.c"
 	if (idle >= 0)
 		return idle;
 #line 49 "bands.sched"
 	idle = claim_in_llc(p, cpu, 0);
-#line 103 "bands.bpf.c"
+#line 104 "bands.bpf.c"
 	if (idle >= 0)
 		return idle;
 #line 50 "bands.sched"
 	idle = nr_llcs > 1 ? claim_any(p, 0) : -1;
-#line 108 "bands.bpf.c"
+#line 109 "bands.bpf.c"
 	if (idle >= 0)
 		return idle;
 	return -1;
@@ -117,7 +118,7 @@ static __always_inline void enqueue_urgent(struct task_struct *p, u64 enq_flags,
 		count_insert(task_ctx(p), CLASS_URGENT, QUEUE_URGENT);
 #line 53 "bands.sched"
 	scx_bpf_dsq_insert(p, dsq(QUEUE_URGENT, 0), tune_slice, enq_flags);
-#line 121 "bands.bpf.c"
+#line 122 "bands.bpf.c"
 	/* On a wake-up, select_cpu has just looked at all of them in vain. */
 	if (!selected)
 		kick_idle(claim_any(p, 0));
@@ -130,7 +131,7 @@ static __always_inline void enqueue_above(struct task_struct *p, u64 enq_flags, 
 		count_insert(task_ctx(p), CLASS_ABOVE, QUEUE_ABOVE);
 #line 54 "bands.sched"
 	scx_bpf_dsq_insert(p, dsq(QUEUE_ABOVE, 0), tune_slice, enq_flags);
-#line 134 "bands.bpf.c"
+#line 135 "bands.bpf.c"
 	/* On a wake-up, select_cpu has just looked at all of them in vain. */
 	if (!selected)
 		kick_idle(claim_any(p, 0));
@@ -143,7 +144,7 @@ static __always_inline void enqueue_normal(struct task_struct *p, u64 enq_flags,
 		count_insert(task_ctx(p), CLASS_NORMAL, QUEUE_NORMAL);
 #line 55 "bands.sched"
 	scx_bpf_dsq_insert(p, dsq(QUEUE_NORMAL, 0), tune_slice, enq_flags);
-#line 147 "bands.bpf.c"
+#line 148 "bands.bpf.c"
 	/* On a wake-up, select_cpu has just looked at all of them in vain. */
 	if (!selected)
 		kick_idle(claim_any(p, 0));
@@ -156,7 +157,7 @@ static __always_inline void enqueue_below(struct task_struct *p, u64 enq_flags, 
 		count_insert(task_ctx(p), CLASS_BELOW, QUEUE_BELOW);
 #line 56 "bands.sched"
 	scx_bpf_dsq_insert(p, dsq(QUEUE_BELOW, 0), tune_slice, enq_flags);
-#line 160 "bands.bpf.c"
+#line 161 "bands.bpf.c"
 	/* On a wake-up, select_cpu has just looked at all of them in vain. */
 	if (!selected)
 		kick_idle(claim_any(p, 0));
@@ -169,7 +170,7 @@ static __always_inline void enqueue_background(struct task_struct *p, u64 enq_fl
 		count_insert(task_ctx(p), CLASS_BACKGROUND, QUEUE_BACKGROUND);
 #line 57 "bands.sched"
 	scx_bpf_dsq_insert(p, dsq(QUEUE_BACKGROUND, 0), tune_slice, enq_flags);
-#line 173 "bands.bpf.c"
+#line 174 "bands.bpf.c"
 	/* On a wake-up, select_cpu has just looked at all of them in vain. */
 	if (!selected)
 		kick_idle(claim_any(p, 0));
@@ -209,6 +210,7 @@ static __always_inline void keep_running(struct task_struct *p, struct cpu_ctx *
 {
 	p->scx.slice = tune_slice;
 	c->ended = false;
+	c->last = p->pid;
 	c->line = line;
 }
 
@@ -271,12 +273,13 @@ void BPF_STRUCT_OPS(bands_dispatch, s32 cpu, struct task_struct *prev)
 	if (prev && prev->scx.flags & SCX_TASK_QUEUED)
 		own = stint_over(prev, c);
 	c->picked = NO_LINE;
+	c->last = 0;
 
 #line 60 "bands.sched"
 	if (bucket_open(&c->bucket[0], now, 48, 40 * NSEC_PER_MSEC)) {
 #line 60 "bands.sched"
 		if (take(QUEUE_URGENT, 0)) {
-#line 280 "bands.bpf.c"
+#line 283 "bands.bpf.c"
 			c->picked = 0;
 			return;
 		}
@@ -290,7 +293,7 @@ void BPF_STRUCT_OPS(bands_dispatch, s32 cpu, struct task_struct *prev)
 	if (bucket_open(&c->bucket[1], now, 24, 90 * NSEC_PER_MSEC)) {
 #line 61 "bands.sched"
 		if (take(QUEUE_ABOVE, 0)) {
-#line 294 "bands.bpf.c"
+#line 297 "bands.bpf.c"
 			c->picked = 1;
 			return;
 		}
@@ -304,7 +307,7 @@ void BPF_STRUCT_OPS(bands_dispatch, s32 cpu, struct task_struct *prev)
 	if (bucket_open(&c->bucket[2], now, 12, 260 * NSEC_PER_MSEC)) {
 #line 62 "bands.sched"
 		if (take(QUEUE_NORMAL, 0)) {
-#line 308 "bands.bpf.c"
+#line 311 "bands.bpf.c"
 			c->picked = 2;
 			return;
 		}
@@ -318,7 +321,7 @@ void BPF_STRUCT_OPS(bands_dispatch, s32 cpu, struct task_struct *prev)
 	if (bucket_open(&c->bucket[3], now, 6, 720 * NSEC_PER_MSEC)) {
 #line 63 "bands.sched"
 		if (take(QUEUE_BELOW, 0)) {
-#line 322 "bands.bpf.c"
+#line 325 "bands.bpf.c"
 			c->picked = 3;
 			return;
 		}
@@ -330,7 +333,7 @@ void BPF_STRUCT_OPS(bands_dispatch, s32 cpu, struct task_struct *prev)
 
 #line 64 "bands.sched"
 	if (take(QUEUE_BACKGROUND, 0))
-#line 334 "bands.bpf.c"
+#line 337 "bands.bpf.c"
 		return;
 	if (own == QUEUE_BACKGROUND) {
 		keep_running(prev, c, NO_LINE);
@@ -359,8 +362,12 @@ void BPF_STRUCT_OPS(bands_running, struct task_struct *p)
 
 	c->paid = p->se.sum_exec_runtime;
 	c->ended = false;
-	c->line = c->picked;
-	c->picked = NO_LINE;
+	/* After a higher class, or a change of its affinity, a task goes on with the same stint. */
+	if (c->last != p->pid) {
+		c->last = p->pid;
+		c->line = c->picked;
+		c->picked = NO_LINE;
+	}
 	if (counters) {
 		c->started = p->se.sum_exec_runtime;
 		count_run(task_ctx(p));

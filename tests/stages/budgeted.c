@@ -50,6 +50,7 @@ struct cpu_ctx {
 	u32 count[1];		/* tasks by counted line, since a lower line was served */
 	u32 cls_bit;		/* class of the running task, as a bit; 0 with none */
 	u32 retry;		/* classes whose preemption waits for a tick */
+	s32 last;		/* the task that ran last; 0 since a pick */
 	bool ended;		/* the stint is over, though its task hasn't stopped yet */
 } __attribute__((aligned(64)));
 
@@ -60,7 +61,7 @@ static __always_inline void on_wake(struct task_ctx *t)
 {
 #line 34 "budgeted.sched"
 	t->budget = min(t->budget + div(t->slept, tune_earn), 50 * NSEC_PER_MSEC);
-#line 64 "budgeted.bpf.c"
+#line 65 "budgeted.bpf.c"
 }
 
 /* A task's stint is over. */
@@ -68,7 +69,7 @@ static __always_inline void on_stop(struct task_ctx *t, s64 ran)
 {
 #line 35 "budgeted.sched"
 	t->budget = sub_sat(t->budget, ran);
-#line 72 "budgeted.bpf.c"
+#line 73 "budgeted.bpf.c"
 }
 
 /* A task woke: noted once, in select_cpu or, where that is skipped, in runnable. */
@@ -83,7 +84,7 @@ static __always_inline u32 classify(struct task_ctx *t)
 {
 #line 31 "budgeted.sched"
 	if (t->budget > 0)
-#line 87 "budgeted.bpf.c"
+#line 88 "budgeted.bpf.c"
 		return CLASS_RESERVED;
 	return CLASS_REST;
 }
@@ -95,11 +96,11 @@ static __always_inline u64 slice_of(u32 cls)
 	case CLASS_RESERVED:
 #line 44 "budgeted.sched"
 		return 4 * NSEC_PER_MSEC;
-#line 99 "budgeted.bpf.c"
+#line 100 "budgeted.bpf.c"
 	}
 #line 45 "budgeted.sched"
 	return tune_slice;
-#line 103 "budgeted.bpf.c"
+#line 104 "budgeted.bpf.c"
 }
 
 /* An idle cpu for the task, claimed; -1 if there is none. */
@@ -109,21 +110,21 @@ static __always_inline s32 place(struct task_struct *p, s32 cpu)
 
 #line 38 "budgeted.sched"
 	if (claim(p, cpu))
-#line 113 "budgeted.bpf.c"
+#line 114 "budgeted.bpf.c"
 		return cpu;
 #line 39 "budgeted.sched"
 	idle = has_smt ? claim_in_llc(p, cpu, SCX_PICK_IDLE_CORE) : -1;
-#line 117 "budgeted.bpf.c"
+#line 118 "budgeted.bpf.c"
 	if (idle >= 0)
 		return idle;
 #line 40 "budgeted.sched"
 	idle = claim_in_llc(p, cpu, 0);
-#line 122 "budgeted.bpf.c"
+#line 123 "budgeted.bpf.c"
 	if (idle >= 0)
 		return idle;
 #line 41 "budgeted.sched"
 	idle = nr_llcs > 1 ? claim_any(p, 0) : -1;
-#line 127 "budgeted.bpf.c"
+#line 128 "budgeted.bpf.c"
 	if (idle >= 0)
 		return idle;
 	return -1;
@@ -138,7 +139,7 @@ static __always_inline void preempt_for_reserved(s32 cpu, u64 now)
 		return;
 #line 44 "budgeted.sched"
 	if ((s64)(now - c->running_since) >= NSEC_PER_MSEC)
-#line 142 "budgeted.bpf.c"
+#line 143 "budgeted.bpf.c"
 		scx_bpf_kick_cpu(cpu, SCX_KICK_PREEMPT);
 	else
 		c->retry |= BIT(CLASS_RESERVED);
@@ -152,7 +153,7 @@ static __always_inline void enqueue_reserved(struct task_struct *p, struct task_
 		count_insert(t, CLASS_RESERVED, QUEUE_RESERVED);
 #line 44 "budgeted.sched"
 	scx_bpf_dsq_insert(p, dsq(QUEUE_RESERVED, llc_of(cpu)), 4 * NSEC_PER_MSEC, enq_flags);
-#line 156 "budgeted.bpf.c"
+#line 157 "budgeted.bpf.c"
 	if ((selected || !kick_idle(claim(p, cpu) ? cpu : claim_any(p, 0))) &&
 	    enq_flags & SCX_ENQ_WAKEUP)
 		preempt_for_reserved(cpu, now);
@@ -166,7 +167,7 @@ static __always_inline void enqueue_rest(struct task_struct *p, struct task_ctx 
 		count_insert(t, CLASS_REST, QUEUE_REST);
 #line 45 "budgeted.sched"
 	scx_bpf_dsq_insert(p, dsq(QUEUE_REST, llc_of(cpu)), tune_slice, enq_flags);
-#line 170 "budgeted.bpf.c"
+#line 171 "budgeted.bpf.c"
 	/* On a wake-up, select_cpu has just looked at all of them in vain. */
 	if (!selected)
 		kick_idle(claim(p, cpu) ? cpu : claim_any(p, 0));
@@ -204,6 +205,7 @@ static __always_inline void keep_running(struct task_struct *p, struct cpu_ctx *
 	cls = t->cls;
 	p->scx.slice = slice_of(cls);
 	c->ended = false;
+	c->last = p->pid;
 	c->running_since = now;
 	c->retry = 0;
 }
@@ -291,12 +293,13 @@ void BPF_STRUCT_OPS(budgeted_dispatch, s32 cpu, struct task_struct *prev)
 	/* The previous task is in no queue yet, but stands in the line of its own. */
 	if (prev && prev->scx.flags & SCX_TASK_QUEUED)
 		own = stint_over(prev, c);
+	c->last = 0;
 
 #line 48 "budgeted.sched"
 	if (c->count[0] < 4) {
 #line 48 "budgeted.sched"
 		if (take(QUEUE_RESERVED, llc_of(cpu))) {
-#line 300 "budgeted.bpf.c"
+#line 303 "budgeted.bpf.c"
 			c->count[0]++;
 			return;
 		}
@@ -309,7 +312,7 @@ void BPF_STRUCT_OPS(budgeted_dispatch, s32 cpu, struct task_struct *prev)
 
 #line 49 "budgeted.sched"
 	if (take(QUEUE_REST, llc_of(cpu))) {
-#line 313 "budgeted.bpf.c"
+#line 316 "budgeted.bpf.c"
 		c->count[0] = 0;
 		return;
 	}
@@ -325,14 +328,14 @@ void BPF_STRUCT_OPS(budgeted_dispatch, s32 cpu, struct task_struct *prev)
 
 #line 50 "budgeted.sched"
 	if (steal(QUEUE_RESERVED, llc_of(cpu), nr_llcs)) {
-#line 329 "budgeted.bpf.c"
+#line 332 "budgeted.bpf.c"
 		c->count[0] = 0;
 		return;
 	}
 
 #line 51 "budgeted.sched"
 	if (steal(QUEUE_REST, llc_of(cpu), nr_llcs)) {
-#line 336 "budgeted.bpf.c"
+#line 339 "budgeted.bpf.c"
 		c->count[0] = 0;
 		return;
 	}
@@ -353,9 +356,13 @@ void BPF_STRUCT_OPS(budgeted_running, struct task_struct *p)
 		return;
 	c->started = p->se.sum_exec_runtime;
 	c->ended = false;
+	/* After a higher class, or a change of its affinity, a task goes on with the same stint. */
+	if (c->last != p->pid) {
+		c->last = p->pid;
+		c->running_since = now;
+		c->retry = 0;
+	}
 	c->cls_bit = BIT(t->cls & (MAX_CLASSES - 1));
-	c->running_since = now;
-	c->retry = 0;
 	if (counters)
 		count_run(t);
 }
@@ -372,7 +379,7 @@ void BPF_STRUCT_OPS(budgeted_tick, struct task_struct *p)
 	    (s64)(now - c->running_since) >= NSEC_PER_MSEC &&
 #line 44 "budgeted.sched"
 	    scx_bpf_dsq_nr_queued(dsq(QUEUE_RESERVED, llc_of(cpu))) > 0)
-#line 376 "budgeted.bpf.c"
+#line 383 "budgeted.bpf.c"
 		p->scx.slice = 0;
 }
 
@@ -429,7 +436,7 @@ void BPF_STRUCT_OPS(budgeted_enable, struct task_struct *p)
 		return;
 #line 29 "budgeted.sched"
 	t->budget = 0;
-#line 433 "budgeted.bpf.c"
+#line 440 "budgeted.bpf.c"
 	t->slept_at = now;
 }
 

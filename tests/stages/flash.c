@@ -45,6 +45,7 @@ struct task_ctx {
 /* For each cpu. */
 struct cpu_ctx {
 	u64 started;	/* cpu time of the running task when its stint began */
+	s32 last;	/* the task that ran last; 0 since a pick */
 	u32 kept;	/* times that the running task was kept */
 	bool ended;	/* the stint is over, though its task hasn't stopped yet */
 } __attribute__((aligned(64)));
@@ -89,7 +90,7 @@ static __always_inline void on_stop(struct task_struct *p, struct task_ctx *t, s
 				   weight_of(p));
 #line 35 "flash.sched"
 	t->stint = min(div(t->stint * 7 + ran, 8), 100 * NSEC_PER_MSEC);
-#line 93 "flash.bpf.c"
+#line 94 "flash.bpf.c"
 }
 
 /* A task that changed its domain keeps its distance to the clock. */
@@ -118,7 +119,7 @@ static __always_inline u32 classify(struct task_ctx *t)
 {
 #line 30 "flash.sched"
 	if (t->stint < tune_early)
-#line 122 "flash.bpf.c"
+#line 123 "flash.bpf.c"
 		return CLASS_EARLY;
 	return CLASS_STEADY;
 }
@@ -130,21 +131,21 @@ static __always_inline s32 place(struct task_struct *p, s32 cpu)
 
 #line 39 "flash.sched"
 	if (claim(p, cpu))
-#line 134 "flash.bpf.c"
+#line 135 "flash.bpf.c"
 		return cpu;
 #line 40 "flash.sched"
 	idle = has_smt ? claim_in_llc(p, cpu, SCX_PICK_IDLE_CORE) : -1;
-#line 138 "flash.bpf.c"
+#line 139 "flash.bpf.c"
 	if (idle >= 0)
 		return idle;
 #line 41 "flash.sched"
 	idle = claim_in_llc(p, cpu, 0);
-#line 143 "flash.bpf.c"
+#line 144 "flash.bpf.c"
 	if (idle >= 0)
 		return idle;
 #line 42 "flash.sched"
 	idle = nr_llcs > 1 ? claim_any(p, 0) : -1;
-#line 148 "flash.bpf.c"
+#line 149 "flash.bpf.c"
 	if (idle >= 0)
 		return idle;
 	return -1;
@@ -171,7 +172,7 @@ static __always_inline void enqueue_early(struct task_struct *p, struct task_ctx
 	key = clamp(t->used - tune_lead, clock - 40 * NSEC_PER_MSEC, clock + 100 * NSEC_PER_MSEC);
 #line 45 "flash.sched"
 	scx_bpf_dsq_insert_vtime(p, dsq(QUEUE_READY, llc_of(cpu)), tune_slice, key, enq_flags);
-#line 175 "flash.bpf.c"
+#line 176 "flash.bpf.c"
 	/* On a wake-up, select_cpu has just looked at all of them in vain. */
 	if (!selected)
 		kick_idle(claim(p, cpu) ? cpu : claim_any(p, 0));
@@ -186,7 +187,7 @@ static __always_inline void enqueue_steady(struct task_struct *p, struct task_ct
 	window_ready(t, cpu, now);
 #line 46 "flash.sched"
 	scx_bpf_dsq_insert_vtime(p, dsq(QUEUE_READY, llc_of(cpu)), tune_slice, t->used, enq_flags);
-#line 190 "flash.bpf.c"
+#line 191 "flash.bpf.c"
 	/* On a wake-up, select_cpu has just looked at all of them in vain. */
 	if (!selected)
 		kick_idle(claim(p, cpu) ? cpu : claim_any(p, 0));
@@ -217,7 +218,7 @@ static __always_inline s64 key_early(struct task_ctx *t, s32 cpu, u64 now)
 
 #line 45 "flash.sched"
 	return clamp(t->used - tune_lead, clock - 40 * NSEC_PER_MSEC, clock + 100 * NSEC_PER_MSEC);
-#line 221 "flash.bpf.c"
+#line 222 "flash.bpf.c"
 }
 
 static __always_inline s64 key_steady(struct task_ctx *t, s32 cpu, u64 now)
@@ -225,7 +226,7 @@ static __always_inline s64 key_steady(struct task_ctx *t, s32 cpu, u64 now)
 	window_ready(t, cpu, now);
 #line 46 "flash.sched"
 	return t->used;
-#line 229 "flash.bpf.c"
+#line 230 "flash.bpf.c"
 }
 
 /* The key that the task would be queued with in ready. */
@@ -253,6 +254,7 @@ static __always_inline void keep_running(struct task_struct *p, s32 cpu, struct 
 		return;
 	p->scx.slice = tune_slice;
 	c->ended = false;
+	c->last = p->pid;
 	rebase_ready(t, cpu, now);
 	advance_clock(&clock_ready[t->home_ready & (MAX_LLCS - 1)], t->used - (s64)(now >> 6));
 }
@@ -266,7 +268,7 @@ static __always_inline bool keep_0(struct task_struct *p, s32 cpu, u64 now)
 		return false;
 #line 49 "flash.sched"
 	return t->used < head_ready(cpu, now);
-#line 270 "flash.bpf.c"
+#line 272 "flash.bpf.c"
 }
 
 s32 BPF_STRUCT_OPS(flash_select_cpu, struct task_struct *p, s32 prev_cpu, u64 wake_flags)
@@ -336,10 +338,11 @@ void BPF_STRUCT_OPS(flash_dispatch, s32 cpu, struct task_struct *prev)
 	/* The previous task is in no queue yet, but stands in the line of its own. */
 	if (prev && prev->scx.flags & SCX_TASK_QUEUED)
 		own = stint_over(prev, c);
+	c->last = 0;
 
 #line 49 "flash.sched"
 	if (prev && prev->scx.flags & SCX_TASK_QUEUED && c->kept < 1 && keep_0(prev, cpu, now)) {
-#line 343 "flash.bpf.c"
+#line 346 "flash.bpf.c"
 		c->kept++;
 		keep_running(prev, cpu, c, now);
 		return;
@@ -352,7 +355,7 @@ void BPF_STRUCT_OPS(flash_dispatch, s32 cpu, struct task_struct *prev)
 	}
 #line 50 "flash.sched"
 	if (take(QUEUE_READY, llc_of(cpu)))
-#line 356 "flash.bpf.c"
+#line 359 "flash.bpf.c"
 		return;
 	if (own == QUEUE_READY) {
 		c->kept = 0;
@@ -362,7 +365,7 @@ void BPF_STRUCT_OPS(flash_dispatch, s32 cpu, struct task_struct *prev)
 
 #line 51 "flash.sched"
 	if (steal(QUEUE_READY, llc_of(cpu), nr_llcs))
-#line 366 "flash.bpf.c"
+#line 369 "flash.bpf.c"
 		return;
 
 	/* Nobody else: the previous task goes on with a slice of its own, not the kernel's. */
@@ -381,7 +384,11 @@ void BPF_STRUCT_OPS(flash_running, struct task_struct *p)
 		return;
 	c->started = p->se.sum_exec_runtime;
 	c->ended = false;
-	c->kept = 0;
+	/* After a higher class, or a change of its affinity, a task goes on with the same stint. */
+	if (c->last != p->pid) {
+		c->last = p->pid;
+		c->kept = 0;
+	}
 	rebase_ready(t, cpu, now);
 	advance_clock(&clock_ready[t->home_ready & (MAX_LLCS - 1)], t->used - (s64)(now >> 6));
 	if (counters)
@@ -429,11 +436,11 @@ void BPF_STRUCT_OPS(flash_enable, struct task_struct *p)
 		return;
 #line 27 "flash.sched"
 	t->used = read_clock_ready(llc_of(cpu), now) + charge(20 * NSEC_PER_MSEC, weight_of(p));
-#line 433 "flash.bpf.c"
+#line 440 "flash.bpf.c"
 	t->home_ready = llc_of(cpu);
 #line 28 "flash.sched"
 	t->stint = 4 * NSEC_PER_MSEC;
-#line 437 "flash.bpf.c"
+#line 444 "flash.bpf.c"
 }
 
 s32 BPF_STRUCT_OPS_SLEEPABLE(flash_init)

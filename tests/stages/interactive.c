@@ -59,6 +59,7 @@ struct cpu_ctx {
 	u32 picked;			/* … for the next */
 	u32 cls_bit;			/* class of the running task, as a bit; 0 with none */
 	u32 retry;			/* classes whose preemption waits for a tick */
+	s32 last;			/* the task that ran last; 0 since a pick */
 	bool ended;			/* the stint is over, though its task hasn't stopped yet */
 } __attribute__((aligned(64)));
 
@@ -106,7 +107,7 @@ static __always_inline void on_stop(struct task_struct *p, struct task_ctx *t, s
 	t->used = t->used + charge(clamp(ran, 10 * NSEC_PER_USEC, 24 * NSEC_PER_MSEC),
 #line 47 "interactive.sched"
 				   weight_of(p));
-#line 110 "interactive.bpf.c"
+#line 111 "interactive.bpf.c"
 }
 
 /* A task goes to sleep, or exits. */
@@ -114,7 +115,7 @@ static __always_inline void on_sleep(struct task_struct *p, struct task_ctx *t)
 {
 #line 48 "interactive.sched"
 	t->typical = min(div(t->typical * 3 + burst(p, t), 4), 100 * NSEC_PER_MSEC);
-#line 118 "interactive.bpf.c"
+#line 119 "interactive.bpf.c"
 }
 
 /* A task woke: noted once, in select_cpu or, where that is skipped, in runnable. */
@@ -151,11 +152,11 @@ static __always_inline u32 classify(struct task_struct *p, struct task_ctx *t)
 {
 #line 43 "interactive.sched"
 	if (is_kthread(p) || is_pinned(p))
-#line 155 "interactive.bpf.c"
+#line 156 "interactive.bpf.c"
 		return CLASS_KERNEL;
 #line 44 "interactive.sched"
 	if (t->wakes >= tune_often && max(t->typical, burst(p, t)) < tune_short)
-#line 159 "interactive.bpf.c"
+#line 160 "interactive.bpf.c"
 		return CLASS_INTERACTIVE;
 	return CLASS_BATCH;
 }
@@ -167,7 +168,7 @@ static __always_inline u64 slice_of(u32 cls, struct task_struct *p, s32 cpu)
 	case CLASS_KERNEL:
 #line 60 "interactive.sched"
 		return 4 * NSEC_PER_MSEC;
-#line 171 "interactive.bpf.c"
+#line 172 "interactive.bpf.c"
 	case CLASS_INTERACTIVE:
 #line 61 "interactive.sched"
 		return min(max(div(div(tune_slice * weight_of(p), 100),
@@ -175,7 +176,7 @@ static __always_inline u64 slice_of(u32 cls, struct task_struct *p, s32 cpu)
 				   max((s64)scx_bpf_dsq_nr_queued(dsq(QUEUE_READY, llc_of(cpu))),
 #line 61 "interactive.sched"
 				       1)), 4 * NSEC_PER_MSEC), tune_slice);
-#line 179 "interactive.bpf.c"
+#line 180 "interactive.bpf.c"
 	}
 #line 62 "interactive.sched"
 	return min(max(div(div(tune_slice * weight_of(p), 100),
@@ -183,7 +184,7 @@ static __always_inline u64 slice_of(u32 cls, struct task_struct *p, s32 cpu)
 			   max((s64)scx_bpf_dsq_nr_queued(dsq(QUEUE_READY, llc_of(cpu))), 1)),
 #line 62 "interactive.sched"
 		       4 * NSEC_PER_MSEC), tune_slice);
-#line 187 "interactive.bpf.c"
+#line 188 "interactive.bpf.c"
 }
 
 /* An idle cpu for the task, claimed; -1 if there is none. */
@@ -193,21 +194,21 @@ static __always_inline s32 place(struct task_struct *p, s32 cpu)
 
 #line 51 "interactive.sched"
 	if (claim(p, cpu))
-#line 197 "interactive.bpf.c"
+#line 198 "interactive.bpf.c"
 		return cpu;
 #line 52 "interactive.sched"
 	idle = has_smt ? claim_in_llc(p, cpu, SCX_PICK_IDLE_CORE) : -1;
-#line 201 "interactive.bpf.c"
+#line 202 "interactive.bpf.c"
 	if (idle >= 0)
 		return idle;
 #line 53 "interactive.sched"
 	idle = claim_in_llc(p, cpu, 0);
-#line 206 "interactive.bpf.c"
+#line 207 "interactive.bpf.c"
 	if (idle >= 0)
 		return idle;
 #line 54 "interactive.sched"
 	idle = nr_llcs > 1 ? claim_any(p, 0) : -1;
-#line 211 "interactive.bpf.c"
+#line 212 "interactive.bpf.c"
 	if (idle >= 0)
 		return idle;
 	return -1;
@@ -236,7 +237,7 @@ static __always_inline void preempt_for_kernel(s32 cpu, u64 now)
 		return;
 #line 60 "interactive.sched"
 	if ((s64)(now - c->running_since) >= NSEC_PER_MSEC)
-#line 240 "interactive.bpf.c"
+#line 241 "interactive.bpf.c"
 		scx_bpf_kick_cpu(cpu, SCX_KICK_PREEMPT);
 	else
 		c->retry |= BIT(CLASS_KERNEL);
@@ -250,7 +251,7 @@ static __always_inline void enqueue_kernel(struct task_struct *p, struct task_ct
 		count_insert(t, CLASS_KERNEL, QUEUE_OWN);
 #line 60 "interactive.sched"
 	scx_bpf_dsq_insert(p, dsq(QUEUE_OWN, cpu_index(cpu)), 4 * NSEC_PER_MSEC, enq_flags);
-#line 254 "interactive.bpf.c"
+#line 255 "interactive.bpf.c"
 	if ((selected || !kick_idle(claim(p, cpu) ? cpu : claim_any(p, 0))) &&
 	    enq_flags & SCX_ENQ_WAKEUP)
 		preempt_for_kernel(cpu, now);
@@ -265,7 +266,7 @@ static __always_inline void preempt_for_interactive(s32 cpu, u64 now)
 		return;
 #line 61 "interactive.sched"
 	if ((s64)(now - c->running_since) >= NSEC_PER_MSEC)
-#line 269 "interactive.bpf.c"
+#line 270 "interactive.bpf.c"
 		scx_bpf_kick_cpu(cpu, SCX_KICK_PREEMPT);
 	else
 		c->retry |= BIT(CLASS_INTERACTIVE);
@@ -300,7 +301,7 @@ static __always_inline void enqueue_interactive(struct task_struct *p, struct ta
 			4 * NSEC_PER_MSEC), tune_slice);
 #line 61 "interactive.sched"
 	scx_bpf_dsq_insert_vtime(p, dsq(QUEUE_READY, llc_of(cpu)), slice, key, enq_flags);
-#line 304 "interactive.bpf.c"
+#line 305 "interactive.bpf.c"
 	if ((selected || !kick_idle(claim(p, cpu) ? cpu : claim_any(p, 0))) &&
 	    enq_flags & SCX_ENQ_WAKEUP)
 		preempt_for_interactive(cpu, now);
@@ -323,7 +324,7 @@ static __always_inline void enqueue_batch(struct task_struct *p, struct task_ctx
 			4 * NSEC_PER_MSEC), tune_slice);
 #line 62 "interactive.sched"
 	scx_bpf_dsq_insert_vtime(p, dsq(QUEUE_READY, llc_of(cpu)), slice, t->used, enq_flags);
-#line 327 "interactive.bpf.c"
+#line 328 "interactive.bpf.c"
 	/* On a wake-up, select_cpu has just looked at all of them in vain. */
 	if (!selected)
 		kick_idle(claim(p, cpu) ? cpu : claim_any(p, 0));
@@ -375,7 +376,7 @@ static __always_inline s64 key_interactive(struct task_ctx *t, s32 cpu, u64 now)
 				div(tune_lead, 4) : 0), clock - 40 * NSEC_PER_MSEC,
 #line 61 "interactive.sched"
 		     clock + 100 * NSEC_PER_MSEC);
-#line 379 "interactive.bpf.c"
+#line 380 "interactive.bpf.c"
 }
 
 static __always_inline s64 key_batch(struct task_ctx *t, s32 cpu, u64 now)
@@ -383,7 +384,7 @@ static __always_inline s64 key_batch(struct task_ctx *t, s32 cpu, u64 now)
 	window_ready(t, cpu, now);
 #line 62 "interactive.sched"
 	return t->used;
-#line 387 "interactive.bpf.c"
+#line 388 "interactive.bpf.c"
 }
 
 /* The key that the task would be queued with in ready. */
@@ -414,6 +415,7 @@ static __always_inline void keep_running(struct task_struct *p, s32 cpu, struct 
 	cls = t->cls;
 	p->scx.slice = slice_of(cls, p, cpu);
 	c->ended = false;
+	c->last = p->pid;
 	c->line = line;
 	c->running_since = now;
 	c->retry = 0;
@@ -516,12 +518,13 @@ void BPF_STRUCT_OPS(interactive_dispatch, s32 cpu, struct task_struct *prev)
 	if (prev && prev->scx.flags & SCX_TASK_QUEUED)
 		own = stint_over(prev, c);
 	c->picked = NO_LINE;
+	c->last = 0;
 
 #line 65 "interactive.sched"
 	if (bucket_open(&c->bucket[0], now, 20, 40 * NSEC_PER_MSEC)) {
 #line 65 "interactive.sched"
 		if (take(QUEUE_OWN, cpu_index(cpu))) {
-#line 525 "interactive.bpf.c"
+#line 528 "interactive.bpf.c"
 			c->picked = 0;
 			return;
 		}
@@ -537,7 +540,7 @@ void BPF_STRUCT_OPS(interactive_dispatch, s32 cpu, struct task_struct *prev)
 	}
 #line 66 "interactive.sched"
 	if (take(QUEUE_READY, llc_of(cpu)))
-#line 541 "interactive.bpf.c"
+#line 544 "interactive.bpf.c"
 		return;
 	if (own == QUEUE_READY) {
 		keep_running(prev, cpu, c, now, NO_LINE);
@@ -550,12 +553,12 @@ void BPF_STRUCT_OPS(interactive_dispatch, s32 cpu, struct task_struct *prev)
 
 #line 67 "interactive.sched"
 	if (steal(QUEUE_OWN, cpu_index(cpu), nr_cpu_ids))
-#line 554 "interactive.bpf.c"
+#line 557 "interactive.bpf.c"
 		return;
 
 #line 68 "interactive.sched"
 	if (steal(QUEUE_READY, llc_of(cpu), nr_llcs))
-#line 559 "interactive.bpf.c"
+#line 562 "interactive.bpf.c"
 		return;
 
 	/* Nobody else: the previous task goes on with a slice of its own, not the kernel's. */
@@ -575,11 +578,15 @@ void BPF_STRUCT_OPS(interactive_running, struct task_struct *p)
 	c->started = p->se.sum_exec_runtime;
 	c->paid = p->se.sum_exec_runtime;
 	c->ended = false;
-	c->line = c->picked;
-	c->picked = NO_LINE;
+	/* After a higher class, or a change of its affinity, a task goes on with the same stint. */
+	if (c->last != p->pid) {
+		c->last = p->pid;
+		c->line = c->picked;
+		c->picked = NO_LINE;
+		c->running_since = now;
+		c->retry = 0;
+	}
 	c->cls_bit = BIT(t->cls & (MAX_CLASSES - 1));
-	c->running_since = now;
-	c->retry = 0;
 	switch (t->cls) {
 	case CLASS_INTERACTIVE:
 	case CLASS_BATCH:
@@ -608,7 +615,7 @@ void BPF_STRUCT_OPS(interactive_tick, struct task_struct *p)
 	    (s64)(now - c->running_since) >= NSEC_PER_MSEC &&
 #line 60 "interactive.sched"
 	    scx_bpf_dsq_nr_queued(dsq(QUEUE_OWN, cpu_index(cpu))) > 0)
-#line 612 "interactive.bpf.c"
+#line 619 "interactive.bpf.c"
 		p->scx.slice = 0;
 #line 61 "interactive.sched"
 	if (c->retry & BIT(CLASS_INTERACTIVE) && c->cls_bit & BIT(CLASS_BATCH) &&
@@ -616,7 +623,7 @@ void BPF_STRUCT_OPS(interactive_tick, struct task_struct *p)
 	    (s64)(now - c->running_since) >= NSEC_PER_MSEC &&
 #line 61 "interactive.sched"
 	    scx_bpf_dsq_nr_queued(dsq(QUEUE_READY, llc_of(cpu))) > 0)
-#line 620 "interactive.bpf.c"
+#line 627 "interactive.bpf.c"
 		p->scx.slice = 0;
 }
 
@@ -674,11 +681,11 @@ void BPF_STRUCT_OPS(interactive_enable, struct task_struct *p)
 		return;
 #line 40 "interactive.sched"
 	t->used = read_clock_ready(llc_of(cpu), now) + charge(20 * NSEC_PER_MSEC, weight_of(p));
-#line 678 "interactive.bpf.c"
+#line 685 "interactive.bpf.c"
 	t->home_ready = llc_of(cpu);
 #line 41 "interactive.sched"
 	t->typical = 8 * NSEC_PER_MSEC;
-#line 682 "interactive.bpf.c"
+#line 689 "interactive.bpf.c"
 	t->burst_base = p->se.sum_exec_runtime;
 	t->last_wake = now;
 }

@@ -59,6 +59,7 @@ struct cpu_ctx {
 	u32 picked;			/* … for the next */
 	u32 cls_bit;			/* class of the running task, as a bit; 0 with none */
 	u32 retry;			/* classes whose preemption waits for a tick */
+	s32 last;			/* the task that ran last; 0 since a pick */
 	bool ended;			/* the stint is over, though its task hasn't stopped yet */
 } __attribute__((aligned(64)));
 
@@ -97,7 +98,7 @@ static __always_inline void on_sleep(struct task_struct *p, struct task_ctx *t)
 	t->typical = min(div(t->typical * 3 + burst(p, t), 4), 100 * NSEC_PER_MSEC);
 #line 45 "latency.sched"
 	t->links = 1 + log2(t->wakes) + log2(t->wakings);
-#line 101 "latency.bpf.c"
+#line 102 "latency.bpf.c"
 }
 
 /* A task woke: noted once, in select_cpu or, where that is skipped, in runnable. */
@@ -120,13 +121,13 @@ static __always_inline u32 classify(struct task_struct *p, struct task_ctx *t)
 {
 #line 39 "latency.sched"
 	if (is_kthread(p) || is_pinned(p))
-#line 124 "latency.bpf.c"
+#line 125 "latency.bpf.c"
 		return CLASS_KERNEL;
 #line 40 "latency.sched"
 	if (t->links >= tune_links &&
 #line 40 "latency.sched"
 	    max(t->typical, min(burst(p, t), 100 * NSEC_PER_MSEC)) < 2 * NSEC_PER_MSEC)
-#line 130 "latency.bpf.c"
+#line 131 "latency.bpf.c"
 		return CLASS_CHAIN;
 	return CLASS_OTHERS;
 }
@@ -138,7 +139,7 @@ static __always_inline u64 slice_of(u32 cls, s32 cpu)
 	case CLASS_KERNEL:
 #line 55 "latency.sched"
 		return 4 * NSEC_PER_MSEC;
-#line 142 "latency.bpf.c"
+#line 143 "latency.bpf.c"
 	case CLASS_CHAIN:
 #line 56 "latency.sched"
 		return min(max(div(tune_slice,
@@ -146,7 +147,7 @@ static __always_inline u64 slice_of(u32 cls, s32 cpu)
 				   max((s64)scx_bpf_dsq_nr_queued(dsq(QUEUE_SOON, llc_of(cpu))),
 #line 56 "latency.sched"
 				       1)), 4 * NSEC_PER_MSEC), tune_slice);
-#line 150 "latency.bpf.c"
+#line 151 "latency.bpf.c"
 	}
 #line 57 "latency.sched"
 	return min(max(div(tune_slice,
@@ -154,7 +155,7 @@ static __always_inline u64 slice_of(u32 cls, s32 cpu)
 			   max((s64)scx_bpf_dsq_nr_queued(dsq(QUEUE_SOON, llc_of(cpu))), 1)),
 #line 57 "latency.sched"
 		       4 * NSEC_PER_MSEC), tune_slice);
-#line 158 "latency.bpf.c"
+#line 159 "latency.bpf.c"
 }
 
 /* An idle cpu for the task, claimed; -1 if there is none. */
@@ -164,21 +165,21 @@ static __always_inline s32 place(struct task_struct *p, s32 cpu)
 
 #line 49 "latency.sched"
 	if (claim(p, cpu))
-#line 168 "latency.bpf.c"
+#line 169 "latency.bpf.c"
 		return cpu;
 #line 50 "latency.sched"
 	idle = has_smt ? claim_in_llc(p, cpu, SCX_PICK_IDLE_CORE) : -1;
-#line 172 "latency.bpf.c"
+#line 173 "latency.bpf.c"
 	if (idle >= 0)
 		return idle;
 #line 51 "latency.sched"
 	idle = claim_in_llc(p, cpu, 0);
-#line 177 "latency.bpf.c"
+#line 178 "latency.bpf.c"
 	if (idle >= 0)
 		return idle;
 #line 52 "latency.sched"
 	idle = nr_llcs > 1 ? claim_any(p, 0) : -1;
-#line 182 "latency.bpf.c"
+#line 183 "latency.bpf.c"
 	if (idle >= 0)
 		return idle;
 	return -1;
@@ -194,7 +195,7 @@ static __always_inline void preempt_for_kernel(s32 cpu, u64 now)
 		return;
 #line 55 "latency.sched"
 	if ((s64)(now - c->running_since) >= NSEC_PER_MSEC)
-#line 198 "latency.bpf.c"
+#line 199 "latency.bpf.c"
 		scx_bpf_kick_cpu(cpu, SCX_KICK_PREEMPT);
 	else
 		c->retry |= BIT(CLASS_KERNEL);
@@ -208,7 +209,7 @@ static __always_inline void enqueue_kernel(struct task_struct *p, struct task_ct
 		count_insert(t, CLASS_KERNEL, QUEUE_OWN);
 #line 55 "latency.sched"
 	scx_bpf_dsq_insert(p, dsq(QUEUE_OWN, cpu_index(cpu)), 4 * NSEC_PER_MSEC, enq_flags);
-#line 212 "latency.bpf.c"
+#line 213 "latency.bpf.c"
 	if ((selected || !kick_idle(claim(p, cpu) ? cpu : claim_any(p, 0))) &&
 	    enq_flags & SCX_ENQ_WAKEUP)
 		preempt_for_kernel(cpu, now);
@@ -223,7 +224,7 @@ static __always_inline void preempt_for_chain(s32 cpu, u64 now)
 		return;
 #line 56 "latency.sched"
 	if ((s64)(now - c->running_since) >= NSEC_PER_MSEC)
-#line 227 "latency.bpf.c"
+#line 228 "latency.bpf.c"
 		scx_bpf_kick_cpu(cpu, SCX_KICK_PREEMPT);
 	else
 		c->retry |= BIT(CLASS_CHAIN);
@@ -254,7 +255,7 @@ static __always_inline void enqueue_chain(struct task_struct *p, struct task_ctx
 			4 * NSEC_PER_MSEC), tune_slice);
 #line 56 "latency.sched"
 	scx_bpf_dsq_insert_vtime(p, dsq(QUEUE_SOON, llc_of(cpu)), slice, key, enq_flags);
-#line 258 "latency.bpf.c"
+#line 259 "latency.bpf.c"
 	if ((selected || !kick_idle(claim(p, cpu) ? cpu : claim_any(p, 0))) &&
 	    enq_flags & SCX_ENQ_WAKEUP)
 		preempt_for_chain(cpu, now);
@@ -285,7 +286,7 @@ static __always_inline void enqueue_others(struct task_struct *p, struct task_ct
 			4 * NSEC_PER_MSEC), tune_slice);
 #line 57 "latency.sched"
 	scx_bpf_dsq_insert_vtime(p, dsq(QUEUE_SOON, llc_of(cpu)), slice, key, enq_flags);
-#line 289 "latency.bpf.c"
+#line 290 "latency.bpf.c"
 	/* On a wake-up, select_cpu has just looked at all of them in vain. */
 	if (!selected)
 		kick_idle(claim(p, cpu) ? cpu : claim_any(p, 0));
@@ -337,7 +338,7 @@ static __always_inline s64 prev_key_soon(struct task_struct *p, u64 now)
 					       weight_of(p)) * 10, t->links * t->links),
 #line 56 "latency.sched"
 				    tune_horizon), (s64)now, (s64)now + NSEC_PER_SEC);
-#line 341 "latency.bpf.c"
+#line 342 "latency.bpf.c"
 }
 
 /* The task that runs already begins another stint. */
@@ -352,6 +353,7 @@ static __always_inline void keep_running(struct task_struct *p, s32 cpu, struct 
 	cls = t->cls;
 	p->scx.slice = slice_of(cls, cpu);
 	c->ended = false;
+	c->last = p->pid;
 	c->line = line;
 	c->running_since = now;
 	c->retry = 0;
@@ -445,12 +447,13 @@ void BPF_STRUCT_OPS(latency_dispatch, s32 cpu, struct task_struct *prev)
 	if (prev && prev->scx.flags & SCX_TASK_QUEUED)
 		own = stint_over(prev, c);
 	c->picked = NO_LINE;
+	c->last = 0;
 
 #line 60 "latency.sched"
 	if (bucket_open(&c->bucket[0], now, 20, 40 * NSEC_PER_MSEC)) {
 #line 60 "latency.sched"
 		if (take(QUEUE_OWN, cpu_index(cpu))) {
-#line 454 "latency.bpf.c"
+#line 457 "latency.bpf.c"
 			c->picked = 0;
 			return;
 		}
@@ -466,7 +469,7 @@ void BPF_STRUCT_OPS(latency_dispatch, s32 cpu, struct task_struct *prev)
 	}
 #line 61 "latency.sched"
 	if (take(QUEUE_SOON, llc_of(cpu)))
-#line 470 "latency.bpf.c"
+#line 473 "latency.bpf.c"
 		return;
 	if (own == QUEUE_SOON) {
 		keep_running(prev, cpu, c, now, NO_LINE);
@@ -479,12 +482,12 @@ void BPF_STRUCT_OPS(latency_dispatch, s32 cpu, struct task_struct *prev)
 
 #line 62 "latency.sched"
 	if (steal(QUEUE_OWN, cpu_index(cpu), nr_cpu_ids))
-#line 483 "latency.bpf.c"
+#line 486 "latency.bpf.c"
 		return;
 
 #line 63 "latency.sched"
 	if (steal(QUEUE_SOON, llc_of(cpu), nr_llcs))
-#line 488 "latency.bpf.c"
+#line 491 "latency.bpf.c"
 		return;
 
 	/* Nobody else: the previous task goes on with a slice of its own, not the kernel's. */
@@ -503,11 +506,15 @@ void BPF_STRUCT_OPS(latency_running, struct task_struct *p)
 		return;
 	c->paid = p->se.sum_exec_runtime;
 	c->ended = false;
-	c->line = c->picked;
-	c->picked = NO_LINE;
+	/* After a higher class, or a change of its affinity, a task goes on with the same stint. */
+	if (c->last != p->pid) {
+		c->last = p->pid;
+		c->line = c->picked;
+		c->picked = NO_LINE;
+		c->running_since = now;
+		c->retry = 0;
+	}
 	c->cls_bit = BIT(t->cls & (MAX_CLASSES - 1));
-	c->running_since = now;
-	c->retry = 0;
 	if (counters) {
 		c->started = p->se.sum_exec_runtime;
 		count_run(t);
@@ -528,7 +535,7 @@ void BPF_STRUCT_OPS(latency_tick, struct task_struct *p)
 	    (s64)(now - c->running_since) >= NSEC_PER_MSEC &&
 #line 55 "latency.sched"
 	    scx_bpf_dsq_nr_queued(dsq(QUEUE_OWN, cpu_index(cpu))) > 0)
-#line 532 "latency.bpf.c"
+#line 539 "latency.bpf.c"
 		p->scx.slice = 0;
 #line 56 "latency.sched"
 	if (c->retry & BIT(CLASS_CHAIN) && c->cls_bit & BIT(CLASS_OTHERS) &&
@@ -536,7 +543,7 @@ void BPF_STRUCT_OPS(latency_tick, struct task_struct *p)
 	    (s64)(now - c->running_since) >= NSEC_PER_MSEC &&
 #line 56 "latency.sched"
 	    scx_bpf_dsq_nr_queued(dsq(QUEUE_SOON, llc_of(cpu))) > 0)
-#line 540 "latency.bpf.c"
+#line 547 "latency.bpf.c"
 		p->scx.slice = 0;
 }
 
@@ -589,7 +596,7 @@ void BPF_STRUCT_OPS(latency_enable, struct task_struct *p)
 	t->typical = 8 * NSEC_PER_MSEC;
 #line 33 "latency.sched"
 	t->links = 1;
-#line 593 "latency.bpf.c"
+#line 600 "latency.bpf.c"
 	t->burst_base = p->se.sum_exec_runtime;
 	t->last_wake = now;
 	t->last_waking = now;

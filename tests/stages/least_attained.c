@@ -54,6 +54,7 @@ struct cpu_ctx {
 	u32 picked;			/* … for the next */
 	u32 cls_bit;			/* class of the running task, as a bit; 0 with none */
 	u32 retry;			/* classes whose preemption waits for a tick */
+	s32 last;			/* the task that ran last; 0 since a pick */
 	bool ended;			/* the stint is over, though its task hasn't stopped yet */
 } __attribute__((aligned(64)));
 
@@ -81,7 +82,7 @@ static __always_inline void on_wake(struct task_ctx *t, u64 now)
 	t->attained = sub_sat(t->attained, t->slept);
 #line 44 "least_attained.sched"
 	t->since = (s64)now;
-#line 85 "least_attained.bpf.c"
+#line 86 "least_attained.bpf.c"
 }
 
 /* A task's stint is over. */
@@ -89,7 +90,7 @@ static __always_inline void on_stop(struct task_ctx *t, s64 ran)
 {
 #line 46 "least_attained.sched"
 	t->attained = min(t->attained + ran, 10 * NSEC_PER_SEC);
-#line 93 "least_attained.bpf.c"
+#line 94 "least_attained.bpf.c"
 }
 
 /* A task woke: noted once, in select_cpu or, where that is skipped, in runnable. */
@@ -104,7 +105,7 @@ static __always_inline u32 classify(struct task_struct *p)
 {
 #line 39 "least_attained.sched"
 	if (is_kthread(p) || is_pinned(p))
-#line 108 "least_attained.bpf.c"
+#line 109 "least_attained.bpf.c"
 		return CLASS_KERNEL;
 	return CLASS_JOB;
 }
@@ -116,11 +117,11 @@ static __always_inline u64 slice_of(u32 cls)
 	case CLASS_KERNEL:
 #line 55 "least_attained.sched"
 		return 4 * NSEC_PER_MSEC;
-#line 120 "least_attained.bpf.c"
+#line 121 "least_attained.bpf.c"
 	}
 #line 56 "least_attained.sched"
 	return tune_slice;
-#line 124 "least_attained.bpf.c"
+#line 125 "least_attained.bpf.c"
 }
 
 /* An idle cpu for the task, claimed; -1 if there is none. */
@@ -130,21 +131,21 @@ static __always_inline s32 place(struct task_struct *p, s32 cpu)
 
 #line 49 "least_attained.sched"
 	if (claim(p, cpu))
-#line 134 "least_attained.bpf.c"
+#line 135 "least_attained.bpf.c"
 		return cpu;
 #line 50 "least_attained.sched"
 	idle = has_smt ? claim_in_llc(p, cpu, SCX_PICK_IDLE_CORE) : -1;
-#line 138 "least_attained.bpf.c"
+#line 139 "least_attained.bpf.c"
 	if (idle >= 0)
 		return idle;
 #line 51 "least_attained.sched"
 	idle = claim_in_llc(p, cpu, 0);
-#line 143 "least_attained.bpf.c"
+#line 144 "least_attained.bpf.c"
 	if (idle >= 0)
 		return idle;
 #line 52 "least_attained.sched"
 	idle = nr_llcs > 1 ? claim_any(p, 0) : -1;
-#line 148 "least_attained.bpf.c"
+#line 149 "least_attained.bpf.c"
 	if (idle >= 0)
 		return idle;
 	return -1;
@@ -160,7 +161,7 @@ static __always_inline void preempt_for_kernel(s32 cpu, u64 now)
 		return;
 #line 55 "least_attained.sched"
 	if ((s64)(now - c->running_since) >= NSEC_PER_MSEC)
-#line 164 "least_attained.bpf.c"
+#line 165 "least_attained.bpf.c"
 		scx_bpf_kick_cpu(cpu, SCX_KICK_PREEMPT);
 	else
 		c->retry |= BIT(CLASS_KERNEL);
@@ -174,7 +175,7 @@ static __always_inline void enqueue_kernel(struct task_struct *p, struct task_ct
 		count_insert(t, CLASS_KERNEL, QUEUE_OWN);
 #line 55 "least_attained.sched"
 	scx_bpf_dsq_insert(p, dsq(QUEUE_OWN, cpu_index(cpu)), 4 * NSEC_PER_MSEC, enq_flags);
-#line 178 "least_attained.bpf.c"
+#line 179 "least_attained.bpf.c"
 	if ((selected || !kick_idle(claim(p, cpu) ? cpu : claim_any(p, 0))) &&
 	    enq_flags & SCX_ENQ_WAKEUP)
 		preempt_for_kernel(cpu, now);
@@ -198,7 +199,7 @@ static __always_inline void enqueue_job(struct task_struct *p, struct task_ctx *
 		    (s64)now + 2 * NSEC_PER_SEC);
 #line 56 "least_attained.sched"
 	scx_bpf_dsq_insert_vtime(p, dsq(QUEUE_JOBS, llc_of(cpu)), tune_slice, key, enq_flags);
-#line 202 "least_attained.bpf.c"
+#line 203 "least_attained.bpf.c"
 	/* On a wake-up, select_cpu has just looked at all of them in vain. */
 	if (!selected)
 		kick_idle(claim(p, cpu) ? cpu : claim_any(p, 0));
@@ -251,7 +252,7 @@ static __always_inline s64 prev_key_jobs(struct task_struct *p, u64 now)
 		     (s64)now + NSEC_PER_SEC : (s64)now + 2 * NSEC_PER_SEC, (s64)now - NSEC_PER_SEC,
 #line 56 "least_attained.sched"
 		     (s64)now + 2 * NSEC_PER_SEC);
-#line 255 "least_attained.bpf.c"
+#line 256 "least_attained.bpf.c"
 }
 
 /* The task that runs already begins another stint. */
@@ -266,6 +267,7 @@ static __always_inline void keep_running(struct task_struct *p, struct cpu_ctx *
 	cls = t->cls;
 	p->scx.slice = slice_of(cls);
 	c->ended = false;
+	c->last = p->pid;
 	c->line = line;
 	c->running_since = now;
 	c->retry = 0;
@@ -355,12 +357,13 @@ void BPF_STRUCT_OPS(least_attained_dispatch, s32 cpu, struct task_struct *prev)
 	if (prev && prev->scx.flags & SCX_TASK_QUEUED)
 		own = stint_over(prev, c);
 	c->picked = NO_LINE;
+	c->last = 0;
 
 #line 59 "least_attained.sched"
 	if (bucket_open(&c->bucket[0], now, 20, 40 * NSEC_PER_MSEC)) {
 #line 59 "least_attained.sched"
 		if (take(QUEUE_OWN, cpu_index(cpu))) {
-#line 364 "least_attained.bpf.c"
+#line 367 "least_attained.bpf.c"
 			c->picked = 0;
 			return;
 		}
@@ -376,7 +379,7 @@ void BPF_STRUCT_OPS(least_attained_dispatch, s32 cpu, struct task_struct *prev)
 	}
 #line 60 "least_attained.sched"
 	if (take(QUEUE_JOBS, llc_of(cpu)))
-#line 380 "least_attained.bpf.c"
+#line 383 "least_attained.bpf.c"
 		return;
 	if (own == QUEUE_JOBS) {
 		keep_running(prev, c, now, NO_LINE);
@@ -389,12 +392,12 @@ void BPF_STRUCT_OPS(least_attained_dispatch, s32 cpu, struct task_struct *prev)
 
 #line 61 "least_attained.sched"
 	if (steal(QUEUE_OWN, cpu_index(cpu), nr_cpu_ids))
-#line 393 "least_attained.bpf.c"
+#line 396 "least_attained.bpf.c"
 		return;
 
 #line 62 "least_attained.sched"
 	if (steal(QUEUE_JOBS, llc_of(cpu), nr_llcs))
-#line 398 "least_attained.bpf.c"
+#line 401 "least_attained.bpf.c"
 		return;
 
 	/* Nobody else: the previous task goes on with a slice of its own, not the kernel's. */
@@ -414,11 +417,15 @@ void BPF_STRUCT_OPS(least_attained_running, struct task_struct *p)
 	c->started = p->se.sum_exec_runtime;
 	c->paid = p->se.sum_exec_runtime;
 	c->ended = false;
-	c->line = c->picked;
-	c->picked = NO_LINE;
+	/* After a higher class, or a change of its affinity, a task goes on with the same stint. */
+	if (c->last != p->pid) {
+		c->last = p->pid;
+		c->line = c->picked;
+		c->picked = NO_LINE;
+		c->running_since = now;
+		c->retry = 0;
+	}
 	c->cls_bit = BIT(t->cls & (MAX_CLASSES - 1));
-	c->running_since = now;
-	c->retry = 0;
 	if (counters)
 		count_run(t);
 }
@@ -437,7 +444,7 @@ void BPF_STRUCT_OPS(least_attained_tick, struct task_struct *p)
 	    (s64)(now - c->running_since) >= NSEC_PER_MSEC &&
 #line 55 "least_attained.sched"
 	    scx_bpf_dsq_nr_queued(dsq(QUEUE_OWN, cpu_index(cpu))) > 0)
-#line 441 "least_attained.bpf.c"
+#line 448 "least_attained.bpf.c"
 		p->scx.slice = 0;
 }
 
@@ -497,7 +504,7 @@ void BPF_STRUCT_OPS(least_attained_enable, struct task_struct *p)
 	t->attained = 0;
 #line 34 "least_attained.sched"
 	t->since = (s64)now;
-#line 501 "least_attained.bpf.c"
+#line 508 "least_attained.bpf.c"
 	t->slept_at = now;
 }
 

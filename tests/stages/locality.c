@@ -48,6 +48,7 @@ struct cpu_ctx {
 	struct bucket bucket[32];	/* by line with a budget */
 	u32 line;			/* the line that pays for the running task */
 	u32 picked;			/* … for the next */
+	s32 last;			/* the task that ran last; 0 since a pick */
 	bool ended;			/* the stint is over, though its task hasn't stopped yet */
 } __attribute__((aligned(64)));
 
@@ -96,7 +97,7 @@ static __always_inline void on_stop(struct task_struct *p, struct task_ctx *t, s
 	t->used = t->used + charge(clamp(ran, 10 * NSEC_PER_USEC, 24 * NSEC_PER_MSEC),
 #line 34 "locality.sched"
 				   weight_of(p));
-#line 100 "locality.bpf.c"
+#line 101 "locality.bpf.c"
 }
 
 /* A task that changed its domain keeps its distance to the clock. */
@@ -125,7 +126,7 @@ static __always_inline u32 classify(struct task_struct *p)
 {
 #line 31 "locality.sched"
 	if ((is_kthread(p) || is_pinned(p)) || busy_percent() < tune_limit)
-#line 129 "locality.bpf.c"
+#line 130 "locality.bpf.c"
 		return CLASS_HOME;
 	return CLASS_SHARED;
 }
@@ -137,26 +138,26 @@ static __always_inline s32 place(struct task_struct *p, s32 cpu)
 
 #line 37 "locality.sched"
 	if (claim(p, cpu))
-#line 141 "locality.bpf.c"
+#line 142 "locality.bpf.c"
 		return cpu;
 #line 38 "locality.sched"
 	idle = busy_percent() < tune_limit ? claim_in_llc(p, cpu, SCX_PICK_IDLE_CORE) : -1;
-#line 145 "locality.bpf.c"
+#line 146 "locality.bpf.c"
 	if (idle >= 0)
 		return idle;
 #line 39 "locality.sched"
 	idle = claim_in_llc(p, cpu, 0);
-#line 150 "locality.bpf.c"
+#line 151 "locality.bpf.c"
 	if (idle >= 0)
 		return idle;
 #line 40 "locality.sched"
 	idle = claim_in_node(p, cpu, 0);
-#line 155 "locality.bpf.c"
+#line 156 "locality.bpf.c"
 	if (idle >= 0)
 		return idle;
 #line 41 "locality.sched"
 	idle = nr_llcs > 1 ? claim_any(p, 0) : -1;
-#line 160 "locality.bpf.c"
+#line 161 "locality.bpf.c"
 	if (idle >= 0)
 		return idle;
 	return -1;
@@ -181,7 +182,7 @@ static __always_inline void enqueue_home(struct task_struct *p, struct task_ctx 
 		count_insert(t, CLASS_HOME, QUEUE_HOME);
 #line 44 "locality.sched"
 	scx_bpf_dsq_insert(p, dsq(QUEUE_HOME, cpu_index(cpu)), tune_slice, enq_flags);
-#line 185 "locality.bpf.c"
+#line 186 "locality.bpf.c"
 	/* On a wake-up, select_cpu has just looked at all of them in vain. */
 	if (!selected)
 		kick_idle(claim(p, cpu) ? cpu : claim_any(p, 0));
@@ -196,7 +197,7 @@ static __always_inline void enqueue_shared(struct task_struct *p, struct task_ct
 	window_shared(t, cpu, now);
 #line 45 "locality.sched"
 	scx_bpf_dsq_insert_vtime(p, dsq(QUEUE_SHARED, llc_of(cpu)), tune_slice, t->used, enq_flags);
-#line 200 "locality.bpf.c"
+#line 201 "locality.bpf.c"
 	/* On a wake-up, select_cpu has just looked at all of them in vain. */
 	if (!selected)
 		kick_idle(claim(p, cpu) ? cpu : claim_any(p, 0));
@@ -244,7 +245,7 @@ static __always_inline s64 prev_key_shared(struct task_struct *p, s32 cpu, u64 n
 	window_shared(t, cpu, now);
 #line 45 "locality.sched"
 	return t->used;
-#line 248 "locality.bpf.c"
+#line 249 "locality.bpf.c"
 }
 
 /* The task that runs already begins another stint. */
@@ -257,6 +258,7 @@ static __always_inline void keep_running(struct task_struct *p, s32 cpu, struct 
 		return;
 	p->scx.slice = tune_slice;
 	c->ended = false;
+	c->last = p->pid;
 	c->line = line;
 	switch (t->cls) {
 	case CLASS_SHARED:
@@ -335,12 +337,13 @@ void BPF_STRUCT_OPS(locality_dispatch, s32 cpu, struct task_struct *prev)
 	if (prev && prev->scx.flags & SCX_TASK_QUEUED)
 		own = stint_over(prev, c);
 	c->picked = NO_LINE;
+	c->last = 0;
 
 #line 48 "locality.sched"
 	if (bucket_open(&c->bucket[0], now, 50, 60 * NSEC_PER_MSEC)) {
 #line 48 "locality.sched"
 		if (take(QUEUE_HOME, cpu_index(cpu))) {
-#line 344 "locality.bpf.c"
+#line 347 "locality.bpf.c"
 			c->picked = 0;
 			return;
 		}
@@ -356,7 +359,7 @@ void BPF_STRUCT_OPS(locality_dispatch, s32 cpu, struct task_struct *prev)
 	}
 #line 49 "locality.sched"
 	if (take(QUEUE_SHARED, llc_of(cpu)))
-#line 360 "locality.bpf.c"
+#line 363 "locality.bpf.c"
 		return;
 	if (own == QUEUE_SHARED) {
 		keep_running(prev, cpu, c, now, NO_LINE);
@@ -369,12 +372,12 @@ void BPF_STRUCT_OPS(locality_dispatch, s32 cpu, struct task_struct *prev)
 
 #line 50 "locality.sched"
 	if (steal(QUEUE_SHARED, llc_of(cpu), nr_llcs))
-#line 373 "locality.bpf.c"
+#line 376 "locality.bpf.c"
 		return;
 
 #line 51 "locality.sched"
 	if (steal(QUEUE_HOME, cpu_index(cpu), nr_cpu_ids))
-#line 378 "locality.bpf.c"
+#line 381 "locality.bpf.c"
 		return;
 
 	/* Nobody else: the previous task goes on with a slice of its own, not the kernel's. */
@@ -394,8 +397,12 @@ void BPF_STRUCT_OPS(locality_running, struct task_struct *p)
 	c->started = p->se.sum_exec_runtime;
 	c->paid = p->se.sum_exec_runtime;
 	c->ended = false;
-	c->line = c->picked;
-	c->picked = NO_LINE;
+	/* After a higher class, or a change of its affinity, a task goes on with the same stint. */
+	if (c->last != p->pid) {
+		c->last = p->pid;
+		c->line = c->picked;
+		c->picked = NO_LINE;
+	}
 	switch (t->cls) {
 	case CLASS_SHARED:
 		rebase_shared(t, cpu, now);
@@ -449,7 +456,7 @@ void BPF_STRUCT_OPS(locality_enable, struct task_struct *p)
 		return;
 #line 29 "locality.sched"
 	t->used = read_clock_shared(llc_of(cpu), now) + charge(20 * NSEC_PER_MSEC, weight_of(p));
-#line 453 "locality.bpf.c"
+#line 460 "locality.bpf.c"
 	t->home_shared = llc_of(cpu);
 }
 

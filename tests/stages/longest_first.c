@@ -54,6 +54,7 @@ struct cpu_ctx {
 	u32 picked;			/* … for the next */
 	u32 cls_bit;			/* class of the running task, as a bit; 0 with none */
 	u32 retry;			/* classes whose preemption waits for a tick */
+	s32 last;			/* the task that ran last; 0 since a pick */
 	bool ended;			/* the stint is over, though its task hasn't stopped yet */
 } __attribute__((aligned(64)));
 
@@ -115,7 +116,7 @@ static __always_inline void on_wake(struct task_ctx *t)
 	if (t->slept >= tune_rest)
 #line 39 "longest_first.sched"
 		t->done = 0;
-#line 119 "longest_first.bpf.c"
+#line 120 "longest_first.bpf.c"
 }
 
 /* A task's stint is over. */
@@ -127,7 +128,7 @@ static __always_inline void on_stop(struct task_struct *p, struct task_ctx *t, s
 	t->done = min(t->done + ran, 10000 * NSEC_PER_SEC);
 #line 42 "longest_first.sched"
 	m->expected = max(m->expected, t->done);
-#line 131 "longest_first.bpf.c"
+#line 132 "longest_first.bpf.c"
 }
 
 /* A task goes to sleep, or exits. */
@@ -137,7 +138,7 @@ static __always_inline void on_sleep(struct task_struct *p, struct task_ctx *t)
 
 #line 44 "longest_first.sched"
 	m->expected = div(m->expected * 63 + t->done, 64);
-#line 141 "longest_first.bpf.c"
+#line 142 "longest_first.bpf.c"
 }
 
 /* A task woke: noted once, in select_cpu or, where that is skipped, in runnable. */
@@ -152,7 +153,7 @@ static __always_inline u32 classify(struct task_struct *p)
 {
 #line 36 "longest_first.sched"
 	if (is_kthread(p) || is_pinned(p))
-#line 156 "longest_first.bpf.c"
+#line 157 "longest_first.bpf.c"
 		return CLASS_KERNEL;
 	return CLASS_JOB;
 }
@@ -164,11 +165,11 @@ static __always_inline u64 slice_of(u32 cls)
 	case CLASS_KERNEL:
 #line 55 "longest_first.sched"
 		return 4 * NSEC_PER_MSEC;
-#line 168 "longest_first.bpf.c"
+#line 169 "longest_first.bpf.c"
 	}
 #line 56 "longest_first.sched"
 	return tune_slice;
-#line 172 "longest_first.bpf.c"
+#line 173 "longest_first.bpf.c"
 }
 
 /* An idle cpu for the task, claimed; -1 if there is none. */
@@ -178,21 +179,21 @@ static __always_inline s32 place(struct task_struct *p, s32 cpu)
 
 #line 47 "longest_first.sched"
 	if (claim(p, cpu))
-#line 182 "longest_first.bpf.c"
+#line 183 "longest_first.bpf.c"
 		return cpu;
 #line 48 "longest_first.sched"
 	idle = has_smt ? claim_in_llc(p, cpu, SCX_PICK_IDLE_CORE) : -1;
-#line 186 "longest_first.bpf.c"
+#line 187 "longest_first.bpf.c"
 	if (idle >= 0)
 		return idle;
 #line 49 "longest_first.sched"
 	idle = claim_in_llc(p, cpu, 0);
-#line 191 "longest_first.bpf.c"
+#line 192 "longest_first.bpf.c"
 	if (idle >= 0)
 		return idle;
 #line 50 "longest_first.sched"
 	idle = nr_llcs > 1 ? claim_any(p, 0) : -1;
-#line 196 "longest_first.bpf.c"
+#line 197 "longest_first.bpf.c"
 	if (idle >= 0)
 		return idle;
 	return -1;
@@ -208,7 +209,7 @@ static __always_inline void preempt_for_kernel(s32 cpu, u64 now)
 		return;
 #line 55 "longest_first.sched"
 	if ((s64)(now - c->running_since) >= NSEC_PER_MSEC)
-#line 212 "longest_first.bpf.c"
+#line 213 "longest_first.bpf.c"
 		scx_bpf_kick_cpu(cpu, SCX_KICK_PREEMPT);
 	else
 		c->retry |= BIT(CLASS_KERNEL);
@@ -222,7 +223,7 @@ static __always_inline void enqueue_kernel(struct task_struct *p, struct task_ct
 		count_insert(t, CLASS_KERNEL, QUEUE_OWN);
 #line 55 "longest_first.sched"
 	scx_bpf_dsq_insert(p, dsq(QUEUE_OWN, cpu_index(cpu)), 4 * NSEC_PER_MSEC, enq_flags);
-#line 226 "longest_first.bpf.c"
+#line 227 "longest_first.bpf.c"
 	if ((selected || !kick_idle(claim(p, cpu) ? cpu : claim_any(p, 0))) &&
 	    enq_flags & SCX_ENQ_WAKEUP)
 		preempt_for_kernel(cpu, now);
@@ -247,7 +248,7 @@ static __always_inline void enqueue_job(struct task_struct *p, struct task_ctx *
 		    (s64)now + NSEC_PER_SEC);
 #line 56 "longest_first.sched"
 	scx_bpf_dsq_insert_vtime(p, dsq(QUEUE_JOBS, llc_of(cpu)), tune_slice, key, enq_flags);
-#line 251 "longest_first.bpf.c"
+#line 252 "longest_first.bpf.c"
 	/* On a wake-up, select_cpu has just looked at all of them in vain. */
 	if (!selected)
 		kick_idle(claim(p, cpu) ? cpu : claim_any(p, 0));
@@ -298,7 +299,7 @@ static __always_inline s64 prev_key_jobs(struct task_struct *p, u64 now)
 							     20), 20)), (s64)now,
 #line 56 "longest_first.sched"
 		     (s64)now + NSEC_PER_SEC);
-#line 302 "longest_first.bpf.c"
+#line 303 "longest_first.bpf.c"
 }
 
 /* The task that runs already begins another stint. */
@@ -313,6 +314,7 @@ static __always_inline void keep_running(struct task_struct *p, struct cpu_ctx *
 	cls = t->cls;
 	p->scx.slice = slice_of(cls);
 	c->ended = false;
+	c->last = p->pid;
 	c->line = line;
 	c->running_since = now;
 	c->retry = 0;
@@ -402,12 +404,13 @@ void BPF_STRUCT_OPS(longest_first_dispatch, s32 cpu, struct task_struct *prev)
 	if (prev && prev->scx.flags & SCX_TASK_QUEUED)
 		own = stint_over(prev, c);
 	c->picked = NO_LINE;
+	c->last = 0;
 
 #line 59 "longest_first.sched"
 	if (bucket_open(&c->bucket[0], now, 20, 40 * NSEC_PER_MSEC)) {
 #line 59 "longest_first.sched"
 		if (take(QUEUE_OWN, cpu_index(cpu))) {
-#line 411 "longest_first.bpf.c"
+#line 414 "longest_first.bpf.c"
 			c->picked = 0;
 			return;
 		}
@@ -423,7 +426,7 @@ void BPF_STRUCT_OPS(longest_first_dispatch, s32 cpu, struct task_struct *prev)
 	}
 #line 60 "longest_first.sched"
 	if (take(QUEUE_JOBS, llc_of(cpu)))
-#line 427 "longest_first.bpf.c"
+#line 430 "longest_first.bpf.c"
 		return;
 	if (own == QUEUE_JOBS) {
 		keep_running(prev, c, now, NO_LINE);
@@ -436,12 +439,12 @@ void BPF_STRUCT_OPS(longest_first_dispatch, s32 cpu, struct task_struct *prev)
 
 #line 61 "longest_first.sched"
 	if (steal(QUEUE_OWN, cpu_index(cpu), nr_cpu_ids))
-#line 440 "longest_first.bpf.c"
+#line 443 "longest_first.bpf.c"
 		return;
 
 #line 62 "longest_first.sched"
 	if (steal(QUEUE_JOBS, llc_of(cpu), nr_llcs))
-#line 445 "longest_first.bpf.c"
+#line 448 "longest_first.bpf.c"
 		return;
 
 	/* Nobody else: the previous task goes on with a slice of its own, not the kernel's. */
@@ -461,11 +464,15 @@ void BPF_STRUCT_OPS(longest_first_running, struct task_struct *p)
 	c->started = p->se.sum_exec_runtime;
 	c->paid = p->se.sum_exec_runtime;
 	c->ended = false;
-	c->line = c->picked;
-	c->picked = NO_LINE;
+	/* After a higher class, or a change of its affinity, a task goes on with the same stint. */
+	if (c->last != p->pid) {
+		c->last = p->pid;
+		c->line = c->picked;
+		c->picked = NO_LINE;
+		c->running_since = now;
+		c->retry = 0;
+	}
 	c->cls_bit = BIT(t->cls & (MAX_CLASSES - 1));
-	c->running_since = now;
-	c->retry = 0;
 	if (counters)
 		count_run(t);
 }
@@ -484,7 +491,7 @@ void BPF_STRUCT_OPS(longest_first_tick, struct task_struct *p)
 	    (s64)(now - c->running_since) >= NSEC_PER_MSEC &&
 #line 55 "longest_first.sched"
 	    scx_bpf_dsq_nr_queued(dsq(QUEUE_OWN, cpu_index(cpu))) > 0)
-#line 488 "longest_first.bpf.c"
+#line 495 "longest_first.bpf.c"
 		p->scx.slice = 0;
 }
 
@@ -543,7 +550,7 @@ void BPF_STRUCT_OPS(longest_first_enable, struct task_struct *p)
 		return;
 #line 33 "longest_first.sched"
 	t->done = 0;
-#line 547 "longest_first.bpf.c"
+#line 554 "longest_first.bpf.c"
 	t->slept_at = now;
 }
 

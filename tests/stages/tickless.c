@@ -39,6 +39,7 @@ struct cpu_ctx {
 	u64 started;		/* cpu time of the running task when its stint began */
 	u64 running_since;	/* when its stint began */
 	u32 cls_bit;		/* class of the running task, as a bit; 0 with none */
+	s32 last;		/* the task that ran last; 0 since a pick */
 } __attribute__((aligned(64)));
 
 static struct cpu_ctx cpu_ctx[MAX_CPUS];
@@ -50,16 +51,16 @@ static __always_inline s32 place(struct task_struct *p, s32 cpu)
 
 #line 24 "tickless.sched"
 	if (claim(p, cpu))
-#line 54 "tickless.bpf.c"
+#line 55 "tickless.bpf.c"
 		return cpu;
 #line 25 "tickless.sched"
 	idle = has_smt ? claim_any(p, SCX_PICK_IDLE_CORE) : -1;
-#line 58 "tickless.bpf.c"
+#line 59 "tickless.bpf.c"
 	if (idle >= 0)
 		return idle;
 #line 26 "tickless.sched"
 	idle = claim_any(p, 0);
-#line 63 "tickless.bpf.c"
+#line 64 "tickless.bpf.c"
 	if (idle >= 0)
 		return idle;
 	return -1;
@@ -72,7 +73,7 @@ static __always_inline void enqueue_everyone(struct task_struct *p, u64 enq_flag
 		count_insert(task_ctx(p), CLASS_EVERYONE, QUEUE_ALL);
 #line 29 "tickless.sched"
 	scx_bpf_dsq_insert(p, dsq(QUEUE_ALL, 0), SCX_SLICE_INF, enq_flags);
-#line 76 "tickless.bpf.c"
+#line 77 "tickless.bpf.c"
 	/* On a wake-up, select_cpu has just looked at all of them in vain. */
 	if (!selected)
 		kick_idle(claim_any(p, 0));
@@ -82,6 +83,7 @@ static __always_inline void enqueue_everyone(struct task_struct *p, u64 enq_flag
 static __always_inline void keep_running(struct task_struct *p, struct cpu_ctx *c, u64 now)
 {
 	p->scx.slice = SCX_SLICE_INF;
+	c->last = p->pid;
 	c->running_since = now;
 }
 
@@ -121,9 +123,11 @@ void BPF_STRUCT_OPS(tickless_dispatch, s32 cpu, struct task_struct *prev)
 	struct cpu_ctx *c = &cpu_ctx[cpu_index(cpu)];
 	u64 now = scx_bpf_now();
 
+	c->last = 0;
+
 #line 31 "tickless.sched"
 	if (take(QUEUE_ALL, 0))
-#line 127 "tickless.bpf.c"
+#line 131 "tickless.bpf.c"
 		return;
 
 	/* Nobody else: the previous task goes on with a slice of its own, not the kernel's. */
@@ -137,8 +141,12 @@ void BPF_STRUCT_OPS(tickless_running, struct task_struct *p)
 	struct cpu_ctx *c = &cpu_ctx[cpu_index(cpu)];
 	u64 now = scx_bpf_now();
 
+	/* After a higher class, or a change of its affinity, a task goes on with the same stint. */
+	if (c->last != p->pid) {
+		c->last = p->pid;
+		c->running_since = now;
+	}
 	c->cls_bit = BIT(0);
-	c->running_since = now;
 	if (counters) {
 		c->started = p->se.sum_exec_runtime;
 		count_run(task_ctx(p));
@@ -196,7 +204,7 @@ static int on_beat(void *map, u32 *key, struct beat *b)
 		    (s64)(now - c->running_since) >= tune_contended &&
 #line 29 "tickless.sched"
 		    (scx_bpf_dsq_nr_queued(dsq(QUEUE_ALL, 0))))
-#line 200 "tickless.bpf.c"
+#line 208 "tickless.bpf.c"
 			scx_bpf_kick_cpu(cpu, SCX_KICK_PREEMPT);
 	}
 	bpf_timer_start(&b->timer, BEAT_NS, 0);
