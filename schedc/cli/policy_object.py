@@ -6,8 +6,7 @@ applies. Invariant: mistakes end in a `Failure` with diagnostics against the pol
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import click
@@ -20,9 +19,11 @@ from schedc.data import data_path
 from schedc.diagnostics.model import Diagnostic
 from schedc.diagnostics.render.located import Sources
 from schedc.ir.nodes import Policy as TypedPolicy
+from schedc.records import dataclass
 from schedc.source import Source
+from schedc.toolchain import compile_c, find_compiler
 from schedc.vm.check import Settings
-from schedc.vm.run import Policy
+from schedc.vm.loadable import Policy
 
 LIBRARY = "stdlib_policies"
 
@@ -55,20 +56,34 @@ def load(
     name: str, tunes: Iterable[str] = (), cc: str | None = None, *, counters: bool = True
 ) -> Loaded:
     """The same, with what diagnostics need."""
+    return begin(name, tunes, cc, counters=counters)()
+
+
+def begin(
+    name: str, tunes: Iterable[str] = (), cc: str | None = None, *, counters: bool = True
+) -> Callable[[], Loaded]:
+    """Analyse a policy and say what is wrong with it; what is left is to call the result, which
+    runs the C compiler."""
     tunes = tuple(tunes)
     if name.endswith(".o"):
-        return Loaded(_object(name, tunes), None, "")
+        made = Loaded(_object(name, tunes), None, "")
+        return lambda: made
     source, analysis = analyzed(find_policy(name), "<stdin>")
     assert analysis.policy is not None
     Console.current().report([(analysis.diagnostics, Sources(source, analysis.sources))])
     typed = analysis.policy
-    text, data = compile_policy(typed, source, cc, analysis.sources)
-    policy = Policy(
-        typed.name, data, settings_of(typed, tunes, counters).text(),
-        tuple(one.name for one in typed.classes), tuple(one.name for one in typed.queues),
-        source, text,
-    )
-    return Loaded(policy, source, text)
+    settings = settings_of(typed, tunes, counters).text()
+
+    def compiled() -> Loaded:
+        text, data = compile_policy(typed, source, cc, analysis.sources)
+        policy = Policy(
+            typed.name, data, settings,
+            tuple(one.name for one in typed.classes), tuple(one.name for one in typed.queues),
+            source, text,
+        )
+        return Loaded(policy, source, text)
+
+    return compiled
 
 
 def compile_policy(
@@ -76,12 +91,11 @@ def compile_policy(
 ) -> tuple[str, bytes]:
     """The C and the object of a typed policy; `bases` are the policies that it extends."""
     from schedc.pipeline import generate
-    from schedc.toolchain import compile_c, find_compiler
 
-    text = generate(typed, source, sources=bases)
     compiler = find_compiler(cc)
     if isinstance(compiler, Diagnostic):
         raise Failure(compiler)
+    text = generate(typed, source, sources=bases)
     done = compile_c(text, compiler, source=source, bases=bases)
     if done.object is None:
         raise Failure(*done.diagnostics, source=Sources(source, bases))

@@ -6,6 +6,7 @@ Each subcommand imports what it needs when it runs: listing them must not load t
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -128,22 +129,27 @@ def check(
     POLICY is a policy file, the name of one of the library's, or a compiled object. Exit code 4 if
     a kernel refuses it or throws it out.
     """
-    from schedc.cli.policy_object import load
-    from schedc.vm.check import check_object
+    from schedc.cli.meanwhile import loading
+    from schedc.vm.check import check_in, check_machine
     from schedc.vm.kernels import Kernels
     from schedc.vm.show import diagnostics_of, verdict_json, verdict_text
     from schedc.vm.store import Store
 
-    loaded = load(policy, tunes, cc)
     store = Store.default()
+    # A saved machine is soon there; else, what is wrong with the policy comes first.
+    soon = not cold and any((store.root / "machines").glob("*"))
+    compiled = loading(policy, tunes, cc, at_once=soon)
     found: list[Diagnostic] = []
     for spec in specs or ("latest",):
         with _machine_errors(), _progress() as progress:
             kernel = Kernels(store).resolve(spec, progress)
-            verdict = check_object(
-                loaded.policy.object, kernel, settings=loaded.policy.settings,
-                c_text=loaded.text, hold_s=hold, saved=not cold, store=store, progress=progress,
-            )  # fmt: skip
+            with check_machine(kernel, store=store, progress=progress, saved=not cold) as machine:
+                loaded = compiled()
+                progress(f"loading on {kernel.release}", None)
+                verdict = check_in(
+                    machine, loaded.policy.object, settings=loaded.policy.settings,
+                    c_text=loaded.text, hold_s=hold,
+                )  # fmt: skip
         wrong = diagnostics_of(verdict, loaded.source)
         if as_json:
             click.echo(json.dumps({"policy": loaded.policy.name, **verdict_json(verdict)}))
@@ -171,6 +177,9 @@ def _machine_errors() -> Iterator[None]:
 @contextmanager
 def _progress() -> Iterator[Progress]:
     """A progress bar on stderr if that is a terminal; else a line for each step that takes long."""
+    if not sys.stderr.isatty():
+        yield _lines()
+        return
     from rich.console import Console as RichConsole
     from rich.progress import (
         BarColumn,
@@ -181,9 +190,6 @@ def _progress() -> Iterator[Progress]:
     )
 
     stderr = RichConsole(stderr=True)
-    if not stderr.is_terminal:
-        yield _lines(stderr)
-        return
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(),
                TimeElapsedColumn())  # fmt: skip
     with Bar(*columns, console=stderr, transient=True) as bar:
@@ -196,7 +202,7 @@ def _progress() -> Iterator[Progress]:
         yield show
 
 
-def _lines(stderr: object) -> Callable[[str, float | None], None]:
+def _lines() -> Callable[[str, float | None], None]:
     """Progress for logs: what is fetched, once each; short steps go unsaid."""
     said: set[str] = set()
 

@@ -17,8 +17,9 @@ from schedc.diagnostics.model import error
 if TYPE_CHECKING:
     from rich.progress import Progress
 
+    from schedc.vm.loadable import Policy
     from schedc.vm.measure import Run, RunReport
-    from schedc.vm.run import Options, Policy, Watch
+    from schedc.vm.run import Options, Watch
     from schedc.workload.model import Setting, Workload
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from schedc.emit.expression import Printer, domain_here
 from schedc.emit.functions import Locate, bare, from_policy, is_mark
 from schedc.emit.names import class_id, nanoseconds, queue_id
 from schedc.emit.needs import Needs
 from schedc.ir.nodes import Class, Expr, Kind, Policy, Queue, Rule, State
+from schedc.records import dataclass
 from schedc.source import Span
 
 

@@ -9,7 +9,6 @@ lines whose budget or count was spent, for free; then the steals; then the previ
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import lcm
 
 from schedc.emit.context import Context
@@ -18,6 +17,7 @@ from schedc.emit.functions import Function, function, is_mark
 from schedc.emit.names import class_id, queue_id
 from schedc.emit.rounds import first_share, guards, steal, take_from
 from schedc.ir.nodes import Budget, CountLimit, Keep, Line, Lowest, Policy, Share, Steal, Take
+from schedc.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

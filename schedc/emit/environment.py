@@ -15,6 +15,7 @@ from schedc.emit.expression import clock_here, domain_parameters, dsq_here, head
 from schedc.emit.functions import Function, declare, mentions
 from schedc.emit.kept import Member, members
 from schedc.emit.names import byte_array, class_id, field, nanoseconds, queue_id
+from schedc.emit.templates import Cache
 from schedc.ir.nodes import Const, CpuSet, Kind, Queue, State, Tune, TuneRef
 
 
@@ -28,6 +29,7 @@ def environment() -> jinja2.Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
         autoescape=False,
+        bytecode_cache=Cache(),
     )
     made.filters |= {
         "byte_array": _terminated,

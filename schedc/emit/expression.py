@@ -9,7 +9,6 @@ that cpu's context, `llc`, `node`, `slot` (of its cgroup) and `m` (of its comm).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import assert_never
 
 from schedc.emit.names import class_id, field, integer, nanoseconds, queue_id
@@ -34,6 +33,7 @@ from schedc.ir.nodes import (
     TuneRef,
 )
 from schedc.ir.walk import everywhere
+from schedc.records import dataclass
 
 # C's precedence, tightest highest; a call or a name never needs parentheses.
 _ATOM, _UNARY, _PRODUCT, _SUM, _COMPARE, _EQUAL, _AND, _OR, _CHOICE = 9, 8, 7, 6, 5, 4, 3, 2, 1

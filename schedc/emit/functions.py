@@ -13,8 +13,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 
+from schedc.records import dataclass
 from schedc.source import Span
 
 PARAMETERS = {

@@ -5,13 +5,12 @@ Input: a `Context`. Output: `Makings`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from schedc.emit import dispatching, queueing, rounds, standing
 from schedc.emit.context import Context
 from schedc.emit.events import event_handlers, wakes
 from schedc.emit.functions import SCOPES, Function, declare, function, mentions
 from schedc.emit.placing import is_placed, places
+from schedc.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import fields
 
 from schedc.emit import beat, dispatching, kept, machine, preempting, queueing, standing
 from schedc.emit.context import Context
@@ -20,6 +20,7 @@ from schedc.emit.names import prefix
 from schedc.emit.needs import Needs
 from schedc.emit.placing import placed_here
 from schedc.ir.nodes import EVENTS, CommPattern, Policy
+from schedc.records import dataclass
 
 WATCHDOG_MS = 30_000
 """The kernel's largest `timeout_ms`; the proof's bound lies below it."""

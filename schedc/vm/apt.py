@@ -17,9 +17,9 @@ import subprocess
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
+from schedc.records import dataclass
 from schedc.vm.children import bound
 from schedc.vm.errors import DISK, FETCH_FAILED, NO_APT, VmError
 from schedc.vm.store import Progress, Store, silent

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+from schedc.records import dataclass
 from schedc.vm.errors import BAD_RESULT, VmError
 from schedc.vm.job import Job, JobResult, Shape
 from schedc.vm.kernels import Kernel, Kernels
@@ -64,13 +64,24 @@ def check_object(
     progress: Progress = silent,
 ) -> Verdict:
     """The verdict of one kernel on one object."""
-    shape = Shape(kernel, memory_mib=CHECK_MEMORY_MIB)
-    with Machine.boot(shape, store=store, progress=progress, saved=saved) as machine:
+    with check_machine(kernel, store=store, progress=progress, saved=saved) as machine:
         progress(f"loading on {kernel.release}", None)
         return check_in(
             machine, data, settings=settings, c_text=c_text, hold_s=hold_s,
             bpf_stats=bpf_stats,
         )  # fmt: skip
+
+
+def check_machine(
+    kernel: Kernel,
+    *,
+    store: Store | None = None,
+    progress: Progress = silent,
+    saved: bool = True,
+) -> Machine:
+    """A machine for checks: small, so that it is there soon."""
+    shape = Shape(kernel, memory_mib=CHECK_MEMORY_MIB)
+    return Machine.boot(shape, store=store, progress=progress, saved=saved)
 
 
 def check_in(

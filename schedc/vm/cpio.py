@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import stat
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from schedc.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

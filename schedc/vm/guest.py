@@ -14,11 +14,11 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 from schedc.data import data_path
+from schedc.records import dataclass
 from schedc.vm.errors import NO_GUEST_COMPILER, VmError
 from schedc.vm.store import Progress, Store, prune, silent
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
 from pathlib import Path
 
+from schedc.records import dataclass
 from schedc.vm import cpio, guest, packages
 from schedc.vm.elf import libraries
 from schedc.vm.job import ImageKind, Job, check_name

@@ -10,9 +10,10 @@ from __future__ import annotations
 import io
 import tarfile
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
 
+from schedc.records import dataclass
 from schedc.vm.errors import BAD_RESULT, VmError
 from schedc.vm.kernels import Kernel
 

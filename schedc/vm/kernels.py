@@ -14,9 +14,9 @@ import re
 import shutil
 import struct
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
+from schedc.records import dataclass
 from schedc.vm.apt import Apt
 from schedc.vm.errors import (
     FETCH_FAILED,

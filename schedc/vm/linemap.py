@@ -11,8 +11,9 @@ be, and a function that is known to have failed decides where both can.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import cached_property
+
+from schedc.records import dataclass
 
 _DIRECTIVE = re.compile(r'^#line (\d+) "([^"]*)"')
 

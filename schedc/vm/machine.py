@@ -22,10 +22,10 @@ import shutil
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
+from schedc.records import dataclass
 from schedc.vm import qemu as qemu_
 from schedc.vm.acceleration import kvm_works
 from schedc.vm.bootimage import bootable

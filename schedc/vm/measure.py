@@ -13,8 +13,8 @@ command measures the same inputs, and under `--clock icount` gives the same figu
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 
+from schedc.records import dataclass
 from schedc.vm.stats import Finding, Interval, interval, judge, ratio
 from schedc.vm.verdict import Stall, Verdict
 from schedc.workload.histogram import SUB_BITS

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
 from pathlib import Path
 
+from schedc.records import dataclass
 from schedc.vm.apt import Apt
 from schedc.vm.store import Progress, Store, silent
 

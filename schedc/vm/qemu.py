@@ -13,10 +13,10 @@ import platform
 import re
 import shutil
 import subprocess
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from schedc.records import dataclass
 from schedc.vm import packages
 from schedc.vm.errors import NO_QEMU, VmError
 from schedc.vm.job import Shape

@@ -12,12 +12,13 @@ import json
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 
-from schedc.source import Source
+from schedc.records import dataclass
 from schedc.vm.errors import BAD_RESULT, GUEST_DIED, TIMED_OUT, VmError
 from schedc.vm.job import Clock, Job, JobResult, Shape
 from schedc.vm.kernels import Kernel, Kernels
+from schedc.vm.loadable import Policy
 from schedc.vm.machine import Machine
 from schedc.vm.measure import (
     BASELINE,
@@ -48,20 +49,6 @@ cost a boot, and every arm owes the same work in any case."""
 
 
 @dataclass(frozen=True, slots=True)
-class Policy:
-    """A compiled policy, and the names that its counters go by (index -> name)."""
-
-    name: str
-    object: bytes
-    settings: str = ""
-    classes: tuple[str, ...] = ()
-    queues: tuple[str, ...] = ()
-    source: Source | None = None
-    c_text: str = ""
-    """The generated C, by which the verifier's places are traced to lines of the policy."""
-
-
-@dataclass(frozen=True, slots=True)
 class Options:
     """How to measure. `pairs` runs of each arm count; the first of each arm is thrown away."""
 
@@ -83,6 +70,9 @@ class Watch:
     done: Callable[[Run, int, int], None] = field(default=lambda run, number, total: None)
 
 
+_UNWATCHED = Watch()
+
+
 def run_workload(
     policy: Policy,
     against: Policy | None,
@@ -90,7 +80,7 @@ def run_workload(
     settings: Mapping[str, Setting],
     options: Options,
     store: Store | None = None,
-    watch: Watch = Watch(),
+    watch: Watch = _UNWATCHED,
 ) -> RunReport:
     """Measure `workload` under `policy` and under `against` (None: the kernel's own scheduler)."""
     store = store or Store.default()

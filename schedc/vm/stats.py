@@ -13,9 +13,10 @@ narrow for few runs: with five runs it is their whole range, which covers 93.75%
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import Enum
 from math import comb
+
+from schedc.records import dataclass
 
 CONFIDENCE = 0.95
 """The coverage that an interval aims at; with fewer than six runs it has less, and says so."""

@@ -9,10 +9,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 from typing import Any
 
+from schedc.records import dataclass
 from schedc.vm.errors import BAD_RESULT, VmError
 from schedc.vm.verifier_log import VerifierFailure, parse_verifier_log
 

@@ -12,8 +12,8 @@ reason stands right before `processed N insns`. Kernels from 7.3 on add a chapte
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
+from schedc.records import dataclass
 from schedc.vm.linemap import LineMap
 
 TAIL = 14

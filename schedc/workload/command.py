@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+from schedc.records import dataclass
 from schedc.workload.check import PLACEHOLDER
 from schedc.workload.model import Arg, Command, Setting, Workload
 from schedc.workload.quantity import UNITS

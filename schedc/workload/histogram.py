@@ -8,8 +8,10 @@ percentile is at least the exact one and larger by less than a factor of 1 + 2**
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from math import ceil
+
+from schedc.records import dataclass
 
 SUB_BITS = 5
 """An octave has 2**SUB_BITS buckets: 3.2% wide at most."""

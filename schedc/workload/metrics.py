@@ -6,8 +6,9 @@ every workload, so that figures of different programs and of the simulator can s
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
+
+from schedc.records import dataclass
 
 Better = Literal["lower", "higher"]
 

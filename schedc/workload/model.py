@@ -16,8 +16,9 @@ with `stamp = "schedule"` the moment at which the waker's schedule wanted it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Literal
+
+from schedc.records import dataclass
 
 ParamKind = Literal["count", "time", "percent", "choice"]
 Setting = int | str

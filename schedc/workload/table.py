@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from schedc.diagnostics.model import Diagnostic, error
+from schedc.records import dataclass
 from schedc.source import Span
 from schedc.workload import locate
 from schedc.workload.quantity import MAX_TIME, parse_percent, parse_time

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from schedc.cli import policy_object
 from schedc.cli.frame import invoke
 from schedc.cli.root import cli
 
@@ -59,3 +63,42 @@ def test_a_kernel_that_is_nowhere(
     code = invoke(cli, ["vm", "check", str(tmp_path / "x.o"), "--kernel", "/no/such/bzImage"])
     assert code == 2
     assert "E0811" in capsys.readouterr().err
+
+
+def test_a_policy_is_compiled_while_the_machine_starts(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With a saved machine the compiler is in a thread; its diagnostics come out as ever."""
+    (cache / "schedc/vm/machines/one").mkdir(parents=True)
+    begun = threading.Event()
+
+    @contextmanager
+    def starts(*_: object, **__: object) -> Iterator[None]:
+        assert begun.wait(10)  # the policy is read before the machine is there
+        yield None
+
+    read = policy_object.analyzed
+
+    def reads(*arguments: str) -> object:
+        begun.set()
+        return read(*arguments)
+
+    monkeypatch.setattr("schedc.vm.check.check_machine", starts)
+    monkeypatch.setattr(policy_object, "analyzed", reads)
+    (tmp_path / "wrong.sched").write_text("policy wrong 1.0.0\n")
+    command = ["vm", "check", str(tmp_path / "wrong.sched"), "--format", "concise"]
+    code = invoke(cli, command)
+    shown = capsys.readouterr()
+    assert (code, shown.out) == (1, "")
+    assert f"{tmp_path}/wrong.sched:1:8: E0401" in shown.err
+
+
+def test_a_wrong_policy_starts_no_cold_machine(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def starts(*_: object, **__: object) -> None:
+        raise AssertionError("a machine was started")
+
+    monkeypatch.setattr("schedc.vm.check.check_machine", starts)
+    (tmp_path / "wrong.sched").write_text("policy wrong 1.0.0\n")
+    assert invoke(cli, ["vm", "check", str(tmp_path / "wrong.sched")]) == 1

@@ -18,8 +18,9 @@ from schedc.toolchain import find_compiler
 from schedc.toolchain.target import load_target
 from schedc.vm.errors import VmError
 from schedc.vm.kernels import Kernels
+from schedc.vm.loadable import Policy
 from schedc.vm.measure import RunReport
-from schedc.vm.run import Options, Policy, run_workload
+from schedc.vm.run import Options, run_workload
 from schedc.vm.run_show import diagnostics
 from schedc.vm.store import Store
 from schedc.workload import registry
