@@ -13,6 +13,19 @@ const volatile s64 tune_slice = 20 * NSEC_PER_MSEC;
 
 static s64 clock;
 
+/* The stint of the cpu's task is paid for, though the task goes on or hasn't stopped yet. */
+static bool stint_ended[MAX_CPUS];
+
+static __always_inline void stay_near(struct task_struct *p, s64 now)
+{
+	s64 key = p->scx.dsq_vtime;
+
+	if (key < now - BACK)
+		p->scx.dsq_vtime = now - BACK;
+	else if (key > now + AHEAD)
+		p->scx.dsq_vtime = now + AHEAD;
+}
+
 s32 BPF_STRUCT_OPS(fair_select_cpu, struct task_struct *p, s32 prev_cpu, u64 wake_flags)
 {
 	return place(p, prev_cpu, wake_flags, tune_slice);
@@ -20,44 +33,18 @@ s32 BPF_STRUCT_OPS(fair_select_cpu, struct task_struct *p, s32 prev_cpu, u64 wak
 
 void BPF_STRUCT_OPS(fair_enqueue, struct task_struct *p, u64 enq_flags)
 {
-	s64 now = clock, key = p->scx.dsq_vtime;
 	bool placed = was_placed(enq_flags);
 
 	if (!placed && place_bound(p, enq_flags, tune_slice))
 		return;
-	if (key < now - BACK)
-		key = now - BACK;
-	else if (key > now + AHEAD)
-		key = now + AHEAD;
-	scx_bpf_dsq_insert_vtime(p, ALL, tune_slice, key, enq_flags);
+	stay_near(p, clock);
+	scx_bpf_dsq_insert_vtime(p, ALL, tune_slice, p->scx.dsq_vtime, enq_flags);
 	if (!placed)
 		wake_idle(p);
 }
 
-void BPF_STRUCT_OPS(fair_dispatch, s32 cpu, struct task_struct *prev)
+static __always_inline void stint_ends(struct task_struct *p, s64 ran)
 {
-	if (!scx_bpf_dsq_move_to_local(ALL))
-		keep(prev, tune_slice);
-}
-
-void BPF_STRUCT_OPS(fair_running, struct task_struct *p)
-{
-	s64 key = p->scx.dsq_vtime, seen = clock;
-
-	stint_begins(p);
-	/* Another cpu may move the clock at the same time; it must never go back. */
-	for (int i = 0; i < 4 && key > seen; i++) {
-		s64 found = __sync_val_compare_and_swap(&clock, seen, key);
-
-		if (found == seen)
-			break;
-		seen = found;
-	}
-}
-
-void BPF_STRUCT_OPS(fair_stopping, struct task_struct *p, bool runnable)
-{
-	s64 ran = stint_ran(p);
 	u64 weight = p->scx.weight;
 
 	if (ran < LEAST)
@@ -69,6 +56,72 @@ void BPF_STRUCT_OPS(fair_stopping, struct task_struct *p, bool runnable)
 	else if (weight > 200)
 		weight = 200;
 	p->scx.dsq_vtime += (100 * (u64)ran + weight - 1) / weight;
+}
+
+static __always_inline void clock_follows(s64 key)
+{
+	s64 seen = clock;
+
+	/* Another cpu may move the clock at the same time; it must never go back. */
+	for (int i = 0; i < 4 && key > seen; i++) {
+		s64 found = __sync_val_compare_and_swap(&clock, seen, key);
+
+		if (found == seen)
+			break;
+		seen = found;
+	}
+}
+
+/* Whether the task would be the first of the queue. */
+static __always_inline bool comes_first(struct task_struct *p)
+{
+	struct bpf_iter_scx_dsq it;
+	struct task_struct *first;
+	bool before;
+
+	bpf_iter_scx_dsq_new(&it, ALL, 0);
+	first = bpf_iter_scx_dsq_next(&it);
+	before = !first || (s64)p->scx.dsq_vtime < (s64)first->scx.dsq_vtime;
+	bpf_iter_scx_dsq_destroy(&it);
+	return before;
+}
+
+void BPF_STRUCT_OPS(fair_dispatch, s32 cpu, struct task_struct *prev)
+{
+	u32 here = cpu & (MAX_CPUS - 1);
+
+	if (!prev || !(prev->scx.flags & SCX_TASK_QUEUED)) {
+		scx_bpf_dsq_move_to_local(ALL);
+		return;
+	}
+	/* Its slice is over: it pays, and then competes with those who wait. */
+	if (!stint_ended[here]) {
+		stint_ends(prev, prev->se.sum_exec_runtime - exec_start[here]);
+		exec_start[here] = prev->se.sum_exec_runtime;
+		stint_ended[here] = true;
+	}
+	stay_near(prev, clock);
+	if (comes_first(prev) || !scx_bpf_dsq_move_to_local(ALL)) {
+		stint_ended[here] = false;
+		prev->scx.slice = tune_slice;
+		clock_follows(prev->scx.dsq_vtime);
+	}
+}
+
+void BPF_STRUCT_OPS(fair_running, struct task_struct *p)
+{
+	stint_begins(p);
+	stint_ended[scx_bpf_task_cpu(p) & (MAX_CPUS - 1)] = false;
+	clock_follows(p->scx.dsq_vtime);
+}
+
+void BPF_STRUCT_OPS(fair_stopping, struct task_struct *p, bool runnable)
+{
+	bool *ended = &stint_ended[scx_bpf_task_cpu(p) & (MAX_CPUS - 1)];
+
+	if (!*ended)
+		stint_ends(p, stint_ran(p));
+	*ended = false;
 }
 
 void BPF_STRUCT_OPS(fair_enable, struct task_struct *p)
