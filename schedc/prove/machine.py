@@ -15,7 +15,7 @@ import z3
 
 from schedc.ir import nodes as ir
 from schedc.prove.parameters import Parameters
-from schedc.prove.terms import Environment, Term, truth
+from schedc.prove.terms import Environment, Term, every, some, truth
 
 MAX_CPUS = 512
 MAX_LLCS = 64
@@ -116,7 +116,7 @@ class Task:
         tests = [] if cls.when is None else [truth(self.env.evaluate(cls.when))]
         if cls.affinity == "confine" and cls.cpus is not None:
             tests.append(self.meets(cls.cpus))
-        return z3.And(*tests) if tests else z3.BoolVal(True)
+        return every(tests)
 
     def meets(self, cpus: str) -> z3.BoolRef:
         """`may_use`: some allowed cpu is in the set; that of a pinned task is. The cpu has a name,
@@ -155,7 +155,7 @@ class Task:
                 found += [z3.And(opened, truth(reach)), z3.And(z3.Not(opened), truth(reach))]
             else:
                 found.append(truth(reach))
-        return z3.And(z3.Or(*found), *[self.member(cpus, cpu) for cpus in self.confines(queue)])
+        return z3.And(some(found), *[self.member(cpus, cpu) for cpus in self.confines(queue)])
 
     def confines(self, queue: ir.Queue) -> list[str]:
         """The set whose cpus alone look at the queue, if it is one."""

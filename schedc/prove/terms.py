@@ -35,6 +35,18 @@ def number(term: Term) -> z3.ArithRef:
     return z3.IntVal(term) if isinstance(term, int) else term
 
 
+def every(terms: Iterable[Term]) -> z3.BoolRef:
+    """All hold. Of none, Z3's own would be written `and`, which is no SMT-LIB."""
+    found = [truth(term) for term in terms]
+    return z3.And(*found) if found else z3.BoolVal(True)
+
+
+def some(terms: Iterable[Term]) -> z3.BoolRef:
+    """One of them holds."""
+    found = [truth(term) for term in terms]
+    return z3.Or(*found) if found else z3.BoolVal(False)
+
+
 class Terms:
     """The domain of solver terms for `ir.semantics.Interpreter`; constants are folded."""
 

@@ -22,7 +22,7 @@ from schedc.prove.cost import BATCH, LOOKS_MAX, costs, moves
 from schedc.prove.machine import MAX_CLASSES, MAX_CPUS, MAX_LINES, MAX_LLCS, MAX_NODES, cgroup_slots
 from schedc.prove.parameters import Parameters
 from schedc.prove.solve import Query
-from schedc.prove.terms import Environment, Term, Terms, truth
+from schedc.prove.terms import Environment, Term, Terms, every
 from schedc.source import Span
 
 SLICE_MIN_NS = 100_000
@@ -53,7 +53,7 @@ def _query(
     exact = not env.abstractions
     return Query(
         f"bounded.{name}", "bounded", statement, span, tuple(env.hypotheses()),
-        z3.And(*map(truth, goals)), hint, reason, exact, tuple(env.shown.items()),
+        every(goals), hint, reason, exact, tuple(env.shown.items()),
     )  # fmt: skip
 
 

@@ -16,7 +16,7 @@ from schedc.ir.walk import subexpressions
 from schedc.prove.machine import MAX_CLASSES, Task, cgroup_slots
 from schedc.prove.parameters import Parameters
 from schedc.prove.solve import Query
-from schedc.prove.terms import truth
+from schedc.prove.terms import every, truth
 
 _QUEUES = 16
 _DOMAIN_BITS = 16
@@ -37,8 +37,9 @@ def _classes(policy: ir.Policy, parameters: Parameters) -> Query:
     chosen = task.chosen()
     # Behind a claimed cpu the task is inserted there, and by no rule.
     claimed = z3.Bool("claimed")
-    one = z3.Sum([z3.If(each, 1, 0) for each in chosen])
-    inserted = z3.If(claimed, 1, z3.Sum([z3.If(each, 1, 0) for each in chosen]))
+    # From 0, as a sum of one term is written `(+ x)`, which is no SMT-LIB.
+    one = sum((z3.If(each, 1, 0) for each in chosen), z3.IntVal(0))
+    inserted = z3.If(claimed, 1, one)
     return Query(
         "placed.classes", "placed",
         "every task has exactly one class, the first that matches, and is inserted exactly once",
@@ -124,7 +125,7 @@ def _local(policy: ir.Policy, parameters: Parameters) -> Query:
         "placed.local", "placed",
         "a task goes straight to a cpu only if that cpu was idle, was claimed for it, may run it, "
         "and is one of those that its class is confined to",
-        policy.span, (*task.counts(), *task.hypotheses, *task.env.hypotheses()), z3.And(*goals),
+        policy.span, (*task.counts(), *task.hypotheses, *task.env.hypotheses()), every(goals),
     )  # fmt: skip
 
 

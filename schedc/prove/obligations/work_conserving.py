@@ -23,6 +23,7 @@ from schedc.prove.obligations.placed import reachable
 from schedc.prove.parameters import Parameters
 from schedc.prove.result import Obligation, Verdict
 from schedc.prove.solve import Query
+from schedc.prove.terms import some
 from schedc.source import Span
 
 
@@ -43,7 +44,7 @@ def _finds(
     task = Task(policy, parameters)
     idle = _eligible(task, queue)
     chosen = task.chosen()
-    of_queue = z3.Or(*[chosen[policy.class_index(rule.cls)] for rule in rules])
+    of_queue = some(chosen[policy.class_index(rule.cls)] for rule in rules)
     hint, reason = _help(policy, queue)
     return Query(
         f"work-conserving.{queue.name}", "work-conserving",
