@@ -25,7 +25,7 @@ _NOBODY = -1
 def dispatch(m: Machine, c: Cpu, prev: Task | None) -> None:
     """`ops.dispatch`."""
     own = _own_queue(m, c, prev) if prev is not None else _NOBODY
-    c.picked = NO_LINE
+    c.picked, c.last = NO_LINE, _NOBODY
     stealing = False
     for line in m.program.lines:
         if line.kind == "steal" and not stealing:
@@ -129,7 +129,8 @@ def go_on(m: Machine, c: Cpu, prev: Task, pays: int, by: int) -> None:
     slice_ns = queueing.slice_of(m, prev, prev.cls, c.number)
     c.slice_end = m.now + slice_ns if slice_ns < FOREVER else FOREVER
     c.due = FOREVER
-    c.ended, c.line, c.running_since, c.retry = False, pays, m.now, 0
+    c.ended, c.line, c.last, c.retry = False, pays, prev.id, 0
+    c.running_since = c.began = m.now
     queueing.follow(m, prev, c.number)
     m.tell("keep", c.number, prev, program.queue_of[prev.cls], value=slice_ns, line=by)
 

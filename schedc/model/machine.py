@@ -101,7 +101,7 @@ class Machine(Views):
 
     def end_stint(self, number: int, after_ns: int, how: str) -> None:
         """The stint on a cpu ends `after_ns` after it began."""
-        self.end_at(number, self.cpus[number].running_since + after_ns, how)
+        self.end_at(number, self.cpus[number].began + after_ns, how)
 
     def end_at(self, number: int, at: int, how: str) -> None:
         """The stint on a cpu ends at an instant."""
@@ -315,10 +315,12 @@ class Machine(Views):
         now, program = self.now, self.program
         task.state, task.cpu = RUNNING, cpu.number
         cpu.idle, cpu.running = False, task.id
-        cpu.started = cpu.exec_from = cpu.paid_from = cpu.running_since = now
-        cpu.ended, cpu.kept, cpu.retry = False, 0, 0
-        cpu.line, cpu.picked = cpu.picked, NO_LINE
-        cpu.cls = task.cls
+        cpu.started = cpu.exec_from = cpu.paid_from = cpu.began = now
+        cpu.ended, cpu.cls = False, task.cls
+        if cpu.last != task.id:  # else it goes on with the same stint: no pick came between
+            cpu.last, cpu.running_since = task.id, now
+            cpu.kept = cpu.retry = 0
+            cpu.line, cpu.picked = cpu.picked, NO_LINE
         task.waited = now - task.queued_at if task.queued_at >= 0 else 0
         queueing.follow(self, task, cpu.number)
         slice_ns = task.slice or self.keep_ns

@@ -122,7 +122,8 @@ def _cpu(m: Machine, c: Cpu, signs: dict[int, Hashable]) -> Hashable:
     return (
         c.idle, c.rt, stint, tuple(signs[number] for number in c.local), buckets, caps,
         tuple(served - least for served in c.served), tuple(c.count), tuple(c.next),
-        _relative(m, "cpu", c.v), c.kept if program.keeps else 0, c.picked,
+        _relative(m, "cpu", c.v), c.kept if program.keeps else 0, c.picked, c.line if c.rt else 0,
+        signs.get(c.last, 0) if c.rt else 0,
     )  # fmt: skip
 
 
