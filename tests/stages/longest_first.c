@@ -76,7 +76,8 @@ struct {
 	__type(value, struct comm_state);
 } comms SEC(".maps");
 
-/* Used when the table is full of names in use: nothing is learnt then. */
+/* Used when the table is full of names in use: nothing is learnt then, and nothing is 0 that is to
+ * be at least 1. */
 static struct comm_state spare_comm;
 
 static __always_inline struct comm_state *comm_state(struct task_struct *p)
@@ -91,7 +92,10 @@ static __always_inline struct comm_state *comm_state(struct task_struct *p)
 		return m;
 	bpf_map_update_elem(&comms, &key, &fresh, BPF_NOEXIST);
 	m = bpf_map_lookup_elem(&comms, &key);
-	return m ? m : &spare_comm;
+	if (m)
+		return m;
+	spare_comm = fresh;
+	return &spare_comm;
 }
 
 /* The key of the first task in jobs; with none, later than any key in it could be. */
@@ -116,7 +120,7 @@ static __always_inline void on_wake(struct task_ctx *t)
 	if (t->slept >= tune_rest)
 #line 39 "longest_first.sched"
 		t->done = 0;
-#line 120 "longest_first.bpf.c"
+#line 124 "longest_first.bpf.c"
 }
 
 /* A task's stint is over. */
@@ -128,7 +132,7 @@ static __always_inline void on_stop(struct task_struct *p, struct task_ctx *t, s
 	t->done = min(t->done + ran, 10000 * NSEC_PER_SEC);
 #line 42 "longest_first.sched"
 	m->expected = max(m->expected, t->done);
-#line 132 "longest_first.bpf.c"
+#line 136 "longest_first.bpf.c"
 }
 
 /* A task goes to sleep, or exits. */
@@ -138,7 +142,7 @@ static __always_inline void on_sleep(struct task_struct *p, struct task_ctx *t)
 
 #line 44 "longest_first.sched"
 	m->expected = div(m->expected * 63 + t->done, 64);
-#line 142 "longest_first.bpf.c"
+#line 146 "longest_first.bpf.c"
 }
 
 /* A task woke: noted once, in select_cpu or, where that is skipped, in runnable. */
@@ -153,7 +157,7 @@ static __always_inline u32 classify(struct task_struct *p)
 {
 #line 36 "longest_first.sched"
 	if (is_kthread(p) || is_pinned(p))
-#line 157 "longest_first.bpf.c"
+#line 161 "longest_first.bpf.c"
 		return CLASS_KERNEL;
 	return CLASS_JOB;
 }
@@ -165,11 +169,11 @@ static __always_inline u64 slice_of(u32 cls)
 	case CLASS_KERNEL:
 #line 55 "longest_first.sched"
 		return 4 * NSEC_PER_MSEC;
-#line 169 "longest_first.bpf.c"
+#line 173 "longest_first.bpf.c"
 	}
 #line 56 "longest_first.sched"
 	return tune_slice;
-#line 173 "longest_first.bpf.c"
+#line 177 "longest_first.bpf.c"
 }
 
 /* An idle cpu for the task, claimed; -1 if there is none. */
@@ -179,21 +183,21 @@ static __always_inline s32 place(struct task_struct *p, s32 cpu)
 
 #line 47 "longest_first.sched"
 	if (claim(p, cpu))
-#line 183 "longest_first.bpf.c"
+#line 187 "longest_first.bpf.c"
 		return cpu;
 #line 48 "longest_first.sched"
 	idle = has_smt ? claim_in_llc(p, cpu, SCX_PICK_IDLE_CORE) : -1;
-#line 187 "longest_first.bpf.c"
+#line 191 "longest_first.bpf.c"
 	if (idle >= 0)
 		return idle;
 #line 49 "longest_first.sched"
 	idle = claim_in_llc(p, cpu, 0);
-#line 192 "longest_first.bpf.c"
+#line 196 "longest_first.bpf.c"
 	if (idle >= 0)
 		return idle;
 #line 50 "longest_first.sched"
 	idle = nr_llcs > 1 ? claim_any(p, 0) : -1;
-#line 197 "longest_first.bpf.c"
+#line 201 "longest_first.bpf.c"
 	if (idle >= 0)
 		return idle;
 	return -1;
@@ -209,7 +213,7 @@ static __always_inline void preempt_for_kernel(s32 cpu, u64 now)
 		return;
 #line 55 "longest_first.sched"
 	if ((s64)(now - c->running_since) >= NSEC_PER_MSEC)
-#line 213 "longest_first.bpf.c"
+#line 217 "longest_first.bpf.c"
 		scx_bpf_kick_cpu(cpu, SCX_KICK_PREEMPT);
 	else
 		c->retry |= BIT(CLASS_KERNEL);
@@ -223,7 +227,7 @@ static __always_inline void enqueue_kernel(struct task_struct *p, struct task_ct
 		count_insert(t, CLASS_KERNEL, QUEUE_OWN);
 #line 55 "longest_first.sched"
 	scx_bpf_dsq_insert(p, dsq(QUEUE_OWN, cpu_index(cpu)), 4 * NSEC_PER_MSEC, enq_flags);
-#line 227 "longest_first.bpf.c"
+#line 231 "longest_first.bpf.c"
 	if ((selected || !kick_idle(claim(p, cpu) ? cpu : claim_any(p, 0))) &&
 	    enq_flags & SCX_ENQ_WAKEUP)
 		preempt_for_kernel(cpu, now);
@@ -248,7 +252,7 @@ static __always_inline void enqueue_job(struct task_struct *p, struct task_ctx *
 		    (s64)now + NSEC_PER_SEC);
 #line 56 "longest_first.sched"
 	scx_bpf_dsq_insert_vtime(p, dsq(QUEUE_JOBS, llc_of(cpu)), tune_slice, key, enq_flags);
-#line 252 "longest_first.bpf.c"
+#line 256 "longest_first.bpf.c"
 	/* On a wake-up, select_cpu has just looked at all of them in vain. */
 	if (!selected)
 		kick_idle(claim(p, cpu) ? cpu : claim_any(p, 0));
@@ -299,7 +303,7 @@ static __always_inline s64 prev_key_jobs(struct task_struct *p, u64 now)
 							     20), 20)), (s64)now,
 #line 56 "longest_first.sched"
 		     (s64)now + NSEC_PER_SEC);
-#line 303 "longest_first.bpf.c"
+#line 307 "longest_first.bpf.c"
 }
 
 /* The task that runs already begins another stint. */
@@ -410,7 +414,7 @@ void BPF_STRUCT_OPS(longest_first_dispatch, s32 cpu, struct task_struct *prev)
 	if (bucket_open(&c->bucket[0], now, 20, 40 * NSEC_PER_MSEC)) {
 #line 59 "longest_first.sched"
 		if (take(QUEUE_OWN, cpu_index(cpu))) {
-#line 414 "longest_first.bpf.c"
+#line 418 "longest_first.bpf.c"
 			c->picked = 0;
 			return;
 		}
@@ -426,7 +430,7 @@ void BPF_STRUCT_OPS(longest_first_dispatch, s32 cpu, struct task_struct *prev)
 	}
 #line 60 "longest_first.sched"
 	if (take(QUEUE_JOBS, llc_of(cpu)))
-#line 430 "longest_first.bpf.c"
+#line 434 "longest_first.bpf.c"
 		return;
 	if (own == QUEUE_JOBS) {
 		keep_running(prev, c, now, NO_LINE);
@@ -439,12 +443,12 @@ void BPF_STRUCT_OPS(longest_first_dispatch, s32 cpu, struct task_struct *prev)
 
 #line 61 "longest_first.sched"
 	if (steal(QUEUE_OWN, cpu_index(cpu), nr_cpu_ids))
-#line 443 "longest_first.bpf.c"
+#line 447 "longest_first.bpf.c"
 		return;
 
 #line 62 "longest_first.sched"
 	if (steal(QUEUE_JOBS, llc_of(cpu), nr_llcs))
-#line 448 "longest_first.bpf.c"
+#line 452 "longest_first.bpf.c"
 		return;
 
 	/* Nobody else: the previous task goes on with a slice of its own, not the kernel's. */
@@ -491,7 +495,7 @@ void BPF_STRUCT_OPS(longest_first_tick, struct task_struct *p)
 	    (s64)(now - c->running_since) >= NSEC_PER_MSEC &&
 #line 55 "longest_first.sched"
 	    scx_bpf_dsq_nr_queued(dsq(QUEUE_OWN, cpu_index(cpu))) > 0)
-#line 495 "longest_first.bpf.c"
+#line 499 "longest_first.bpf.c"
 		p->scx.slice = 0;
 }
 
@@ -550,7 +554,7 @@ void BPF_STRUCT_OPS(longest_first_enable, struct task_struct *p)
 		return;
 #line 33 "longest_first.sched"
 	t->done = 0;
-#line 554 "longest_first.bpf.c"
+#line 558 "longest_first.bpf.c"
 	t->slept_at = now;
 }
 
