@@ -48,7 +48,7 @@ class _Replay:
 
     def __init__(self, run: Mapping[str, Any], policy: Policy) -> None:
         self.run = run
-        parameters = _parameters(run["parameters"])
+        parameters = parameters_of(run["parameters"])
         policy = replace(policy, weight=parameters.weight)
         for name, value in run["tunes"].items():
             tune = policy.tune(name)
@@ -57,7 +57,7 @@ class _Replay:
         topology = Topology(tuple(shape["llc_of"]), tuple(shape["node_of"]))
         self.machine = Machine(policy, topology, run["tunes"], parameters, record=False)
         self.contenders = parameters.runnable * topology.cpus
-        self.profiles = [_profile(one) for one in run["profiles"]]
+        self.profiles = [profile_of(one) for one in run["profiles"]]
         self.number: dict[str, int] = {}
         self.done = 0
 
@@ -139,7 +139,8 @@ def _require(holds: bool, why: str) -> None:
         raise Differs(why)
 
 
-def _profile(values: Mapping[str, Any]) -> Profile:
+def profile_of(values: Mapping[str, Any]) -> Profile:
+    """A profile from its JSON."""
     return Profile(
         weight=values["weight"], nice=values["nice"], kthread=values["kthread"],
         allowed=frozenset(values["allowed"]), held=values["held"],
@@ -149,7 +150,8 @@ def _profile(values: Mapping[str, Any]) -> Profile:
     )  # fmt: skip
 
 
-def _parameters(values: Mapping[str, Any]) -> Parameters:
+def parameters_of(values: Mapping[str, Any]) -> Parameters:
+    """Parameters from their JSON."""
     tunes = tuple((name, Interval(*ends)) for name, ends in values["tunes"].items())
     return Parameters(
         values["runnable"], Interval(*values["weight"]), tunes, values["tick_ns"],

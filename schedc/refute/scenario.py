@@ -12,7 +12,6 @@ such tasks are a pair that hand work to each other.
 from __future__ import annotations
 
 from collections.abc import Hashable
-from dataclasses import field
 from typing import Literal
 
 from schedc.model import Illegal, Program
@@ -75,15 +74,17 @@ def _name(number: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """`wait_ns`: how long the victim waited until it ran or the play was over. `since`: the number
-    of steps after which it waited. `turn`: how many steps at the end are a turn that leads back."""
+    """`wait_ns`: how long the victim waited until it ran or the play was over, when it may still
+    wait. `since`: the number of steps after which it waited. `turn`: how many steps at the end are
+    a turn that leads back."""
 
     play: Play
     wait_ns: int
     since: int
     turn: int
     cls: str
-    used: int = field(default=0)
+    used: int = 0
+    waits: bool = False
 
 
 VICTIM = "victim"
@@ -137,7 +138,7 @@ class Theatre:
     def _outcome(self, wait_ns: int, since: int, turn: int) -> Outcome:
         play = self.play
         cls = play.machine.class_name(play.number[VICTIM]) or ""
-        return Outcome(play, wait_ns, since, turn, cls, len(play.steps))
+        return Outcome(play, wait_ns, since, turn, cls, len(play.steps), play.waits(VICTIM))
 
     # --- before the wait begins ------------------------------------------------------------------
 

@@ -12,14 +12,13 @@ from dataclasses import replace
 
 from schedc.ir import nodes as ir
 from schedc.model import Program
-from schedc.model.world import Topology
 from schedc.prove.parameters import Parameters
 from schedc.prove.result import WATCHDOG_NS
 from schedc.refute.run import Run, blocks_of
 from schedc.refute.scenario import VICTIM, Outcome, Scenario, Theatre
 from schedc.refute.strategies import scenarios, topologies
 
-BUDGET = 120_000
+BUDGET = 60_000
 """Steps of all plays together."""
 
 _CROWD_STEPS = 20_000
@@ -38,7 +37,6 @@ class Search:
     def __init__(self, policy: ir.Policy, parameters: Parameters, wanted: tuple[str, ...]) -> None:
         self.policy, self.parameters, self.wanted = policy, parameters, wanted
         self.left = BUDGET
-        self.longest: dict[Topology, list[tuple[int, int, Scenario]]] = {}
 
     def run(self, tunes: Mapping[str, int]) -> Run | None:
         """The first scenario that starves somebody; else the one that lasts longest, with more
@@ -51,7 +49,7 @@ class Search:
                 if self.left <= 0:
                     break
                 if self._starves(outcome):
-                    return self._told(program, tunes, scenario, outcome)
+                    return self._told(program, tunes, *self._shorter(program, scenario, outcome))
                 slow.append((-outcome.wait_ns, number, scenario))
             found = self._crowd(program, tunes, [one for *_, one in sorted(slow)[:3]])
             if found is not None:
@@ -65,7 +63,7 @@ class Search:
         return outcome
 
     def _starves(self, outcome: Outcome) -> bool:
-        if not outcome.cls:
+        if not outcome.cls or not outcome.waits:
             return False
         return bool(outcome.turn) or outcome.wait_ns > promise_of(self.policy, outcome.cls)
 
@@ -76,7 +74,7 @@ class Search:
         for scenario in slowest:
             found = self._grown(program, scenario)
             if found is not None:
-                return self._told(program, tunes, *found)
+                return self._told(program, tunes, *self._shorter(program, *found))
         return None
 
     def _grown(self, program: Program, scenario: Scenario) -> tuple[Scenario, Outcome] | None:
@@ -111,6 +109,22 @@ class Search:
             if not 1 <= crowd <= most:
                 break
         return best
+
+    def _shorter(
+        self, program: Program, scenario: Scenario, outcome: Outcome
+    ) -> tuple[Scenario, Outcome]:
+        """The victim's past as short as will do: halved, then nearer and nearer."""
+        if scenario.past != "ran":
+            return scenario, outcome
+        low, high, kind = 0, scenario.alone, bool(outcome.turn)
+        while high - low > 1:
+            tried = replace(scenario, alone=(low + high) // 2)
+            found = self._play(program, tried)
+            if self._starves(found) and bool(found.turn) == kind:
+                scenario, outcome, high = tried, found, tried.alone
+            else:
+                low = tried.alone
+        return scenario, outcome
 
     def _told(
         self, program: Program, tunes: Mapping[str, int], scenario: Scenario, outcome: Outcome

@@ -17,8 +17,11 @@ from schedc.ir import nodes as ir
 from schedc.model.replay import replay
 from schedc.prove.parameters import Parameters
 from schedc.prove.result import Proof, Verdict
+from schedc.refute.blame import blame
+from schedc.refute.retell import retell
 from schedc.refute.run import Run
 from schedc.refute.search import Search
+from schedc.refute.suggest import suggest
 
 _FINE = (Verdict.proved, Verdict.waived)
 
@@ -33,8 +36,20 @@ def refute(policy: ir.Policy, parameters: Parameters, proof: Proof | None = None
     for tunes in settings(policy, parameters):
         run = search.run(tunes)
         if run is not None and replay(run.as_json(), policy):
-            return run
+            return _explained(run, policy, parameters, proof)
     return None
+
+
+def _explained(run: Run, policy: ir.Policy, parameters: Parameters, proof: Proof | None) -> Run:
+    """The run, with whom to blame and what to edit."""
+    as_json = run.as_json()
+    told = retell(as_json, policy)
+    return replace(
+        run,
+        nearer_ns=max((scene.nearer_ns for scene in told.scenes if scene.waiting), default=0),
+        blame=tuple(blame(as_json, policy, told)),
+        help=tuple(suggest(as_json, policy, parameters, proof, told)),
+    )
 
 
 def in_doubt(policy: ir.Policy, proof: Proof | None) -> tuple[str, ...]:
