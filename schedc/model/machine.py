@@ -380,9 +380,15 @@ class Machine(Views):
             due = min(due, kicked + self.tick_ns)
         return due
 
+    def latest(self) -> int:
+        """Until when time may pass and nothing else happen: the next deadline, or the next beat of
+        a timer that may wake a cpu."""
+        latest = min(self.deadline(cpu.number) for cpu in self.cpus)
+        return min(latest, self.beat_at) if self.program.caps else latest
+
     def _pass_until(self, at: int) -> None:
         self._require(at >= self.now, "time does not run backwards")
-        latest = min((self.deadline(cpu.number) for cpu in self.cpus), default=FOREVER)
+        latest = min(self.deadline(cpu.number) for cpu in self.cpus)
         self._require(at <= latest, "another stint, or this one, must have ended before")
         while self.beat_at <= at:
             self.now = self.beat_at

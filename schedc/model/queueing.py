@@ -121,8 +121,9 @@ def key_of(m: Machine, t: Task, cls: int, cpu: int) -> int:
 
 def admit(m: Machine, t: Task, cpu: int) -> int:
     """What precedes a direct insertion behind a claimed cpu; gives the slice."""
-    m.handle("enqueue", t, cpu, 0)
     queue = m.program.queue_of[t.cls]
+    rebase(m, queue, t, m.domain(queue, t, cpu))
+    m.handle("enqueue", t, cpu, 0)
     if m.program.orders[queue] == "vtime":
         window(m, queue, t, cpu)
     return slice_of(m, t, t.cls, cpu)
@@ -138,8 +139,9 @@ def enqueue(m: Machine, t: Task, selected: bool, waking: bool) -> None:
     if not selected and program.rungs[cls] and t.pinned and placing.claim(m, t, cpu):
         m.insert_local(t, cpu, admit(m, t, cpu))
         return
-    m.handle("enqueue", t, cpu, 0)
     queue = program.queue_of[cls]
+    rebase(m, queue, t, m.domain(queue, t, cpu))
+    m.handle("enqueue", t, cpu, 0)
     key = key_of(m, t, cls, cpu)
     t.slice = slice_of(m, t, cls, cpu)
     domain = m.domain(queue, t, cpu)

@@ -91,8 +91,8 @@ class Cpu:
 
     __slots__ = (
         "began", "cap_credit", "cap_filled", "cls", "count", "credit", "due", "ended", "exec_from",
-        "filled", "idle", "kept", "last", "line", "local", "next", "number", "paid_from", "picked", "ran", "retry",
-        "rt", "running", "running_since", "served", "slice_end", "started", "v",
+        "filled", "idle", "kept", "last", "line", "local", "next", "number", "paid_from", "picked",
+        "ran", "retry", "rt", "running", "running_since", "served", "slice_end", "started", "v",
     )  # fmt: skip
 
     def __init__(self, number: int) -> None:

@@ -50,7 +50,7 @@ class Moves:
         yield from self._stops(m, victim)
 
     def _stops(self, m: Machine, victim: int) -> Iterator[Action]:
-        latest = min(m.deadline(cpu) for cpu in range(len(m.cpus)))
+        latest = m.latest()
         for cpu in range(len(m.cpus)):
             running = m.running(cpu)
             if running is None:
