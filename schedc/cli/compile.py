@@ -1,30 +1,55 @@
-"""`schedc compile`: a policy to its tree, typed form, C text or BPF object.
+"""`schedc compile`: a policy to its tree, typed form, C text, BPF object, queries or certificate.
 
-Everything is made before anything is written, so that a failure leaves no output behind.
+Everything is made before anything is written, so that a failure leaves no output behind. An object
+or a certificate is written only if the policy is proved, or `--allow-unproven` is given.
 """
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from schedc.cli.console import Console
-from schedc.cli.failure import Exit, Failure, exit_code
+from schedc.cli.failure import Exit, Failure, cannot_write, exit_code
 from schedc.cli.files import read_source, write_output
 from schedc.cli.options import cc_option, file_argument, format_option, stdin_filename_option
+from schedc.cli.proving import Asked, diagnostics, proof_options, proved, tell
 from schedc.cli.settings import apply_settings
-from schedc.diagnostics.model import Diagnostic
+from schedc.diagnostics.model import Diagnostic, diagnostic, error
+from schedc.diagnostics.render import Format
 from schedc.diagnostics.render.located import Sources
 from schedc.pipeline import Analysis, analyze
 from schedc.source import Source
 
 if TYPE_CHECKING:
-    from schedc.toolchain import Compiled
+    from schedc.prove.result import Proof
+    from schedc.toolchain import Compiled, Compiler
 
-SUFFIX = {"tree": ".tree", "ir": ".ir", "c": ".c", "obj": ".o"}
+SUFFIX = {
+    "tree": ".tree", "ir": ".ir", "smt2": ".smt2", "c": ".c", "obj": ".o", "cert": ".cert",
+}  # fmt: skip
+OF_THE_PROOF = frozenset({"smt2", "obj", "cert"})
+"""What can't be made without a proof; the other kinds only show what a policy is."""
+
+Made = dict[str, "bytes | dict[str, str]"]
+"""What each kind is: bytes, or files of a folder."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What the options ask for."""
+
+    kinds: tuple[str, ...]
+    cc: str | None
+    settings: tuple[str, ...]
+    counters: bool
+    allow_unproven: bool
+    asked: Asked
 
 
 def _kinds(
@@ -45,37 +70,50 @@ def _kinds(
 @click.option("-o", "--output", metavar="PATH", help="A file, a folder, or - for stdout.")
 @click.option(
     "--emit", "kinds", multiple=True, default=["obj"], callback=_kinds, metavar="KIND[,KIND...]",
-    help="What to write: tree, ir, c, obj.  [default: obj]",
+    help="What to write: tree, ir, smt2, c, obj, cert.  [default: obj]",
 )
 @cc_option
 @click.option("--set", "settings", multiple=True, metavar="TUNE=VALUE",
               help="Another default for a tunable, within its range.")
 @click.option("--counters/--no-counters", default=True,
               help="Count per class and queue.  [default: on]")
+@click.option("--allow-unproven", is_flag=True,
+              help="Write an object without a proof, for the simulator and the VM alone.")
+@proof_options
+@click.option("-v", "--verbose", is_flag=True, help="Show each obligation of the proof.")
 @format_option
 @stdin_filename_option
 def compile_command(
     file: str, output: str | None, kinds: tuple[str, ...], cc: str | None,
-    settings: tuple[str, ...], counters: bool, stdin_filename: str,
+    settings: tuple[str, ...], counters: bool, allow_unproven: bool, asked: Asked, verbose: bool,
+    stdin_filename: str,
 ) -> Exit:
-    """Compile a policy to C and BPF.
+    """Prove a policy and compile it to C and BPF.
 
-    With one kind of text and no `-o`, it goes to stdout; an object goes to NAME.o.
+    An object goes to NAME.o, and stdout says what is proved of it. With one kind of text and no
+    `-o`, the text goes to stdout, and there is no proof. Of a policy that is not proved no object
+    is written (exit code 1 if it is refuted, 3 otherwise).
     """
+    wanted = Wanted(kinds, cc, settings, counters, allow_unproven, asked)
     source, analysis = analyzed(file, stdin_filename)
-    made, problems = _make(source, analysis, kinds, cc, settings, counters)
+    proof = proved(source, analysis, asked) if OF_THE_PROOF & set(kinds) else None
+    failed = diagnostics(proof) if proof is not None else ()
+    unproven = _without_a_proof(proof, source, wanted) if failed else ()
+    allowed = any(not one.is_error for one in unproven)
+    stop = bool(unproven) and not allowed
+    made, problems = ({}, ()) if stop else make(source, analysis, proof, wanted)
+    targets = {} if stop or problems else _targets(file, analysis, kinds, output)
+    _show(proof, targets, verbose)
+    shown = (*analysis.diagnostics, *(() if allowed else failed), *problems)
     console = Console.current()
-    console.report([(
-        (*analysis.diagnostics, *problems), Sources(source, analysis.sources)
-    )])
-    if problems:
-        return exit_code(problems)
-    targets = _targets(file, analysis, kinds, output)
+    console.report([(shown, Sources(source, analysis.sources)), (unproven, None)])
+    if proof is not None and not allowed:
+        tell(proof, source, analysis)
     for kind, target in targets.items():
-        write_output(target, made[kind])
+        _write(target, made[kind])
     files = [target for target in targets.values() if target != "-"]
     console.status(f"wrote {', '.join(files)}" if files else "")
-    return Exit.fine
+    return exit_code((*shown, *unproven))
 
 
 def analyzed(file: str, stdin_filename: str) -> tuple[Source, Analysis]:
@@ -89,14 +127,32 @@ def analyzed(file: str, stdin_filename: str) -> tuple[Source, Analysis]:
     return source, analysis
 
 
-def _make(
-    source: Source, analysis: Analysis, kinds: tuple[str, ...], cc: str | None,
-    settings: tuple[str, ...], counters: bool,
-) -> tuple[dict[str, bytes], tuple[Diagnostic, ...]]:
-    """The bytes of each kind, or what went wrong on the way to the object."""
+def _without_a_proof(
+    proof: Proof | None, source: Source, wanted: Wanted
+) -> tuple[Diagnostic, ...]:
+    """An object without a proof isn't written; if it was asked for, a note says what it is."""
+    if proof is None or not {"obj", "cert"} & set(wanted.kinds):
+        return ()
+    if wanted.allow_unproven:
+        return (diagnostic(
+            "N0598", f"an object without a proof: the policy is {proof.verdict.value}", None,
+            notes=["it is marked, and meant for the simulator and the virtual machine alone",
+                   f"`schedc prove {source.name}` says why"],
+        ),)  # fmt: skip
+    return (error(
+        "E0594", f"no object is written: the policy is {proof.verdict.value}", None,
+        help="--allow-unproven writes one, for the simulator and the virtual machine alone",
+    ),)  # fmt: skip
+
+
+def make(
+    source: Source, analysis: Analysis, proof: Proof | None, wanted: Wanted
+) -> tuple[Made, tuple[Diagnostic, ...]]:
+    """What each kind is, or what went wrong on the way to the object."""
     assert analysis.policy is not None
-    policy = apply_settings(analysis.policy, settings)
-    made: dict[str, bytes] = {}
+    policy = apply_settings(analysis.policy, wanted.settings)
+    kinds = wanted.kinds
+    made: Made = {}
     if "tree" in kinds:
         from schedc.syntax.print import print_tree
 
@@ -105,27 +161,71 @@ def _make(
         from schedc.ir.print import print_policy
 
         made["ir"] = print_policy(policy).encode()
-    if "c" not in kinds and "obj" not in kinds:
+    if "smt2" in kinds:
+        from schedc.prove.certificate import smt2_files
+
+        assert proof is not None
+        made["smt2"] = smt2_files(proof)
+    if not {"c", "obj", "cert"} & set(kinds):
         return made, ()
     from schedc.pipeline import generate
 
-    text = generate(policy, source, sources=analysis.sources, counters=counters)
+    text = generate(policy, source, sources=analysis.sources, counters=wanted.counters)
     made["c"] = text.encode()
-    if "obj" not in kinds:
+    if proof is None or not {"obj", "cert"} & set(kinds):
         return made, ()
-    done = _to_object(text, source, analysis, cc)
-    if done.object is not None:
-        made["obj"] = done.object
-    return made, done.diagnostics
+    return _make_object(made, text, source, analysis, proof, wanted.cc)
 
 
-def _to_object(text: str, source: Source, analysis: Analysis, cc: str | None) -> Compiled:
-    from schedc.toolchain import compile_c, find_compiler
+def _make_object(
+    made: Made, text: str, source: Source, analysis: Analysis, proof: Proof, cc: str | None
+) -> tuple[Made, tuple[Diagnostic, ...]]:
+    """Adds the object, marked with its proof, and the certificate that binds it."""
+    from schedc.pipeline import policy_bytes
+    from schedc.prove.certificate import certify, claim, identity
+    from schedc.prove.result import Verdict
+    from schedc.toolchain import find_compiler
+    from schedc.toolchain.mark import UNPROVEN, proof_mark
 
     compiler = find_compiler(cc)
     if isinstance(compiler, Diagnostic):
         raise Failure(compiler)
-    return compile_c(text, compiler, source=source, bases=analysis.sources)
+    sources = policy_bytes(source, analysis.sources)
+    good = proof.verdict is Verdict.proved
+    mark = proof_mark(identity(claim(proof, sources))) if good else UNPROVEN
+    done = _to_object(text, source, analysis, compiler, mark)
+    if done.object is not None:
+        from schedc.toolchain.compile import built
+
+        made["obj"] = done.object
+        parts = built(text, done.object, compiler, mark)
+        made["cert"] = certify(proof, sources, parts).encode()
+    return made, done.diagnostics
+
+
+def _to_object(
+    text: str, source: Source, analysis: Analysis, compiler: Compiler, mark: str
+) -> Compiled:
+    from schedc.toolchain import compile_c
+
+    return compile_c(text, compiler, source=source, bases=analysis.sources, mark=mark)
+
+
+def _show(proof: Proof | None, targets: Mapping[str, str], verbose: bool) -> None:
+    """What is proved, on stdout, unless an output goes there."""
+    if proof is None or "-" in targets.values():
+        return
+    console = Console.current()
+    if console.format is Format.json:
+        import json
+
+        from schedc.prove.encoding import encode
+
+        click.echo(json.dumps({"proofs": [encode(proof)], "wrote": targets}, indent=2))
+    elif console.format is Format.full:
+        from schedc.prove.report import full
+
+        click.echo(full(proof, details=verbose))
 
 
 def _targets(
@@ -134,7 +234,7 @@ def _targets(
     """Where each kind goes."""
     assert analysis.policy is not None
     base = analysis.policy.name if file == "-" else Path(file).stem
-    if output is None and kinds != ("obj",) and len(kinds) == 1:
+    if output is None and len(kinds) == 1 and kinds[0] not in ("obj", "cert"):
         return {kinds[0]: "-"}
     if output is not None and (output.endswith("/") or Path(output).is_dir()):
         Path(output).mkdir(parents=True, exist_ok=True)
@@ -148,3 +248,20 @@ def _targets(
     if output == "-":
         raise click.UsageError("only one kind can go to stdout; give -o FOLDER/")
     return {kind: output + SUFFIX[kind] for kind in kinds}
+
+
+def _write(target: str, data: bytes | dict[str, str]) -> None:
+    """A file; or, for several, a folder of them. On stdout they follow one another."""
+    if isinstance(data, bytes):
+        write_output(target, data)
+        return
+    if target == "-":
+        parts = [f"; {name}\n{text.rstrip()}\n(reset)\n" for name, text in data.items()]
+        write_output("-", "\n".join(parts).encode())
+        return
+    try:
+        Path(target).mkdir(parents=True, exist_ok=True)
+    except OSError as failure:
+        raise cannot_write(target, failure) from failure
+    for name, text in data.items():
+        write_output(str(Path(target) / name), text.encode())

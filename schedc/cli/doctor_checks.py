@@ -76,6 +76,29 @@ def compilers() -> Check:
     return Check("C compiler", State.ok, found.describe(), "compile, vm")
 
 
+def prover() -> Check:
+    """The solver that proves policies; it is only looked for, as importing it takes long."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    needed = "prove, check, compile"
+    try:
+        return Check("prover", State.ok, f"z3 {version('z3-solver')}", needed)
+    except PackageNotFoundError:
+        return Check("prover", State.missing, "z3 is not installed", needed,
+                     "python3 -m pip install z3-solver")
+
+
+def rechecker() -> Check:
+    """The second solver, which confirms certificates."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return Check("second solver", State.ok, f"cvc5 {version('cvc5')}", "recheck")
+    except PackageNotFoundError:
+        return Check("second solver", State.absent, "cvc5 is not installed", "recheck",
+                     "python3 -m pip install 'schedc[recheck]'")
+
+
 def qemu() -> Check:
     """QEMU of the system if it is new enough, or the one that `schedc vm fetch` brought."""
     from schedc.vm.qemu import cached_qemu, system_qemu
@@ -199,6 +222,7 @@ def _first_line(command: list[str]) -> str:
 
 
 CHECKS: tuple[Callable[[], Check], ...] = (
-    python, data, compilers, apt, qemu, kvm, kernels, host_sched_ext, btf, rights,
+    python, data, compilers, prover, rechecker, apt, qemu, kvm, kernels, host_sched_ext, btf,
+    rights,
 )
 """In the order of the table."""

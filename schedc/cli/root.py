@@ -11,9 +11,11 @@ from schedc.cli.console import remember_color
 from schedc.cli.frame import Entry, LazyGroup
 
 COMMANDS = {
-    "check": Entry("schedc.cli.check:check", "Look for mistakes in policies."),
+    "check": Entry("schedc.cli.check:check", "Look for mistakes in policies; prove them."),
+    "prove": Entry("schedc.cli.prove:prove", "Prove that a policy starves no task."),
     "compile": Entry("schedc.cli.compile:compile_command", "Compile a policy to C and BPF."),
     "fmt": Entry("schedc.cli.fmt:fmt", "Format policies."),
+    "recheck": Entry("schedc.cli.recheck:recheck", "Check a certificate again, with cvc5."),
     "explain": Entry("schedc.cli.explain:explain", "Explain an error code or a word."),
     "vm": Entry("schedc.cli.vm:vm", "Try a policy on a real kernel in a virtual machine."),
     "doctor": Entry("schedc.cli.doctor:doctor", "Say what this machine has and lacks."),

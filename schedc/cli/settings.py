@@ -44,6 +44,11 @@ def apply_settings(policy: Policy, items: Iterable[str]) -> Policy:
     return replace(policy, tunes=tunes)
 
 
+def parse_time(text: str) -> int | None:
+    """A time of the language, such as `4ms`, in ns; None if it is no time."""
+    return _parse(Kind.TIME, text)
+
+
 def _value(tune: Tune, item: str, text: str) -> int:
     number = _parse(tune.type.kind, text)
     low, high = _show(tune.type.kind, tune.low), _show(tune.type.kind, tune.high)

@@ -1,9 +1,9 @@
 """The certificate: a proof that others can check, bound to the very bytes that it is about.
 
 Input: a proved `Proof`, the policy's bytes and, once there is an object, what was built of it.
-Output: one JSON text; `docs/prover.md` lists its parts. Invariant: the text is a function of its
-inputs alone, and the only one with its contents, so that any changed byte shows; times and places
-on disk are in none of it.
+Output: one JSON text; `docs/certificates.md` lists its parts. Invariant: the text is a function of
+its inputs alone, and the only one with its contents, so that any changed byte shows; times and
+places on disk are in none of it.
 
 The hashes are made in this order, so that none contains itself: `identity` over policy,
 parameters, assumptions, bounds and obligations; that is the object's mark; `hashes` over each part,

@@ -1,8 +1,8 @@
 """What a proof that failed is to its user: diagnostics against the policy's lines.
 
-Input: a `Proof` that isn't proved, and the story of its run if there is one. Output: a diagnostic
-for each obligation that isn't proved, refuted ones first. Invariant: none exactly if the proof is
-proved; E0501 to E0505 are refutations (exit code 1), E059x what could not be decided (3).
+Input: a `Proof`. Output: a diagnostic for each obligation that isn't proved, the one with a run
+first (`schedc.refute.story` tells the run itself). Invariant: none exactly if the proof is proved;
+E0501 to E0505 are refutations (exit code 1), E059x what could not be decided (3).
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ _MOST = 8
 """Diagnostics of one code: the first ones; more would only hide them."""
 
 
-def diagnose(proof: Proof, story: str = "") -> tuple[Diagnostic, ...]:
-    """Why a policy isn't proved; `story` tells the run that refutes it."""
-    failed = [one for one in proof.obligations if one.verdict in _FAILED]
+def diagnose(proof: Proof) -> tuple[Diagnostic, ...]:
+    """Why a policy isn't proved."""
     shown = run_obligation(proof)
+    failed = [one for one in proof.obligations if one.verdict in _FAILED and not _told(one, shown)]
     failed.sort(key=lambda one: (one is not shown, one.verdict is not Verdict.refuted))
     counts: dict[str, int] = {}
     found = []
@@ -41,23 +41,26 @@ def diagnose(proof: Proof, story: str = "") -> tuple[Diagnostic, ...]:
         if counts[code] > _MOST:
             continue
         if one is shown and proof.run is not None:
-            found.append(_of_run(code, one, proof.run, story))
+            found.append(_of_run(code, one, proof.run))
         else:
             found.append(_of_obligation(code, one))
     return tuple(found)
+
+
+def _told(one: Obligation, shown: Obligation | None) -> bool:
+    """Whether a run says it better: what isn't proved of waits follows from what it shows, or will
+    be said again once that is mended."""
+    return shown is not None and one.property == "starvation-free" and (
+        one.verdict is Verdict.unproven
+    )
 
 
 def run_obligation(proof: Proof) -> Obligation | None:
     """The obligation that the proof's run refutes."""
     if proof.run is None:
         return None
-    about = f".{proof.run['victim_class']}"
-    return next(
-        (one for one in proof.obligations
-         if one.verdict is Verdict.refuted and one.property in ("starvation-free", "served")
-         and f"{one.name}.".find(f"{about}.") >= 0),
-        None,
-    )  # fmt: skip
+    name = f"starvation-free.{proof.run['victim_class']}"
+    return next((one for one in proof.obligations if one.name == name), None)
 
 
 def code_of(one: Obligation, proof: Proof) -> str:
@@ -72,8 +75,8 @@ def code_of(one: Obligation, proof: Proof) -> str:
     return "E0593" if one.property == "starvation-free" else "E0592"
 
 
-def _of_run(code: str, one: Obligation, run: dict[str, Any], story: str) -> Diagnostic:
-    """A refutation with its run: the blamed lines, the story, an edit that mends it."""
+def _of_run(code: str, one: Obligation, run: dict[str, Any]) -> Diagnostic:
+    """A refutation with its run: the lines to blame, and an edit that mends it."""
     victim = run["victim_class"]
     if code == "E0505":
         message = (
@@ -84,18 +87,29 @@ def _of_run(code: str, one: Obligation, run: dict[str, Any], story: str) -> Diag
         message = f"a task of class `{victim}` may wait for ever"
     blamed = [Label(_span(item["span"]), item["note"]) for item in run.get("blame", ())]
     first = blamed[0] if blamed else Label(one.span or Span(0, 0), "")
-    edits = list(run.get("help", ()))
     return error(
         code, message, first.span, label=first.message, secondary=blamed[1:],
-        notes=[story] if story else [], help=edits[0]["text"] if edits else one.hint or None,
-        fix=_fix(edits),
-    )  # fmt: skip
+        help=_help(run) or one.hint or None, fix=_fix(run),
+    )
 
 
-def _fix(edits: list[dict[str, Any]]) -> Fix | None:
+def _help(run: dict[str, Any]) -> str:
+    """The first edit that is suggested, and what was found when it was tried."""
+    for one in run.get("help", ()):
+        if not one.get("proves"):
+            return f"write {one['text']}"
+        wait = milliseconds(one["bound_ns"]) if one.get("bound_ns") else ""
+        found = f", with waits below {wait}" if wait else ""
+        return f"write {one['text']}: then it proves{found}"
+    return ""
+
+
+def _fix(run: dict[str, Any]) -> Fix | None:
     """Only an edit of the policy's own text, with which it proves."""
-    good = [edit for edit in edits if edit.get("proves") and not edit["span"][2]]
-    return Fix(tuple(Edit(_span(e["span"]), e["replacement"]) for e in good[:1])) if good else None
+    for one in run.get("help", ())[:1]:
+        if one.get("proves") and not any(edit["span"][2] for edit in one["edits"]):
+            return Fix(tuple(Edit(_span(e["span"]), e["replacement"]) for e in one["edits"]))
+    return None
 
 
 def _of_obligation(code: str, one: Obligation) -> Diagnostic:

@@ -5,8 +5,8 @@ Input: a certificate's bytes; the policy, the C and the object if they are to be
 obligations, the compiler or the C generator; what decides is cvc5 on the certificate's own texts,
 and whole-number arithmetic on its bounds.
 
-What this trusts is said in `docs/prover.md`: cvc5, this file, and that the obligations are the
-right ones for the policy, which only making them again shows (`schedc prove`).
+What this trusts is said in `docs/certificates.md`: cvc5, this file, and that the obligations are
+the right ones for the policy, which only making them again shows (`schedc prove`).
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ def line(proof: Proof) -> str:
     worst = proof.worst_bound
     if proof.verdict is not Verdict.proved or worst is None:
         return f"{proof.verdict.value}"
-    wait = milliseconds(worst.wait_ns(proof.runnable))
+    wait = at_most(worst.wait_ns(proof.runnable))
     return f"proved: waits of at most {wait} with {proof.runnable} tasks a cpu"
 
 
@@ -40,7 +40,7 @@ def theorem(proof: Proof) -> str:
     name = f"{proof.policy} {proof.version}"
     worst = proof.worst_bound
     if proof.verdict is Verdict.proved and worst is not None:
-        wait = milliseconds(worst.wait_ns(proof.runnable))
+        wait = at_most(worst.wait_ns(proof.runnable))
         return _wrapped(
             f"{name} is proved: no task that could run is left waiting for longer than {wait}, as "
             f"long as at most {proof.runnable} tasks contend for one cpu. Proved for the model, "
@@ -56,14 +56,25 @@ def bounds(proof: Proof) -> str:
     rows = []
     for one in sorted(proof.bounds, key=lambda bound: -bound.wait_ns(proof.runnable)):
         rows.append((
-            one.cls, formula(one), milliseconds(one.wait_ns(proof.runnable)),
+            one.cls, formula(one), at_most(one.wait_ns(proof.runnable)),
             milliseconds(one.promise_ns), f"N = {one.most_runnable}",
             f"{one.queue}, {one.discipline}",
         ))  # fmt: skip
-    table = _table(head, rows)
+    table = (
+        "How long a task of each class may wait, N being the tasks that contend for one cpu:\n\n"
+        + _table(head, rows)
+    )
     if proof.verdict is not Verdict.proved:
         table += "\n\nWhat isn't proved has no bound; the bounds above hold only if all else does."
     return table
+
+
+def at_most(ns: int) -> str:
+    """A time with four digits, rounded up: what is called a bound must be one."""
+    from math import ceil, floor, log10
+
+    unit = 10 ** max(floor(log10(ns)) - 3, 0) if ns > 0 else 1
+    return milliseconds(ceil(ns / unit) * unit)
 
 
 def formula(bound: Bound) -> str:
@@ -77,7 +88,9 @@ def formula(bound: Bound) -> str:
 def formulas(proof: Proof) -> str:
     """How each bound is composed."""
     rows = [(one.cls, one.formula) for one in proof.bounds]
-    return _table(("class", "composed of"), rows)
+    return "How each bound is composed (the symbols are those of docs/prover.md):\n\n" + _table(
+        ("class", "bound"), rows
+    )
 
 
 def slack(proof: Proof) -> str:
@@ -88,16 +101,16 @@ def slack(proof: Proof) -> str:
     most = min(one.most_runnable for one in proof.bounds)
     which = f"`{promised.cls}`, {milliseconds(promised.promise_ns)}"
     return _wrapped(
-        f"slack: {milliseconds(room)} to the promise ({which}), "
+        f"Slack: {milliseconds(room)} to the promise ({which}), "
         f"{milliseconds(WATCHDOG_NS - worst)} to the kernel's watchdog "
-        f"({milliseconds(WATCHDOG_NS)}); every promise is kept up to N = {most}"
+        f"({milliseconds(WATCHDOG_NS)}). Every promise is kept up to N = {most}."
     )
 
 
 def assumptions(proof: Proof) -> str:
     """What is taken for granted, with the numbers of this proof."""
     rows = [(one.code, one.text, one.value) for one in proof.assumptions]
-    return _table(("", "assumption", "here"), rows)
+    return "Assumed of the machine and its tasks:\n\n" + _table(("", "assumption", "here"), rows)
 
 
 def obligations(proof: Proof) -> str:
@@ -115,8 +128,8 @@ def summary(proof: Proof) -> str:
     total = sum(one.ms for one in proof.obligations)
     counts = _counts(proof.obligations)
     waived = [one for one in proof.obligations if one.verdict is Verdict.waived]
-    lines = [f"obligations: {counts} ({total / 1000:.2f} s)"]
-    lines += [f"waived: {one.statement}: {one.reason}" for one in waived if one.reason]
+    lines = [f"Obligations: {counts} ({total / 1000:.2f} s)."]
+    lines += [f"Waived: {one.statement}: {one.reason}" for one in waived if one.reason]
     return "\n".join(lines)
 
 
