@@ -60,9 +60,7 @@ def assumptions(
     return (*made, *_of_queues(policy, parameters, routes))
 
 
-def _of_queues(
-    policy: ir.Policy, parameters: Parameters, routes: list[Route]
-) -> list[Assumption]:
+def _of_queues(policy: ir.Policy, parameters: Parameters, routes: list[Route]) -> list[Assumption]:
     made = []
     if any(isinstance(route.line, ir.Lowest | ir.Share) for route in routes):
         made.append(
@@ -78,13 +76,11 @@ def _of_queues(
         made.append(
             Assumption(
                 "E16",
-                f"in {', '.join(plain)} (no drift): so many tasks a cpu come to contend during one "
-                "wait in all, not only at a time; those forked meanwhile apart",
+                f"in {', '.join(plain)} (no drift): so many tasks a cpu contend during one wait "
+                "in all, not only at a time; a forked one may take the place of one that exited",
                 str(parameters.runnable),
             )
         )
     if any(queue.domain == "cgroup" for queue in policy.queues):
         made.append(Assumption("E18", "control groups with tasks", f"at most {policy.cgroups}"))
     return made
-
-

@@ -73,7 +73,7 @@ def routes(
 
 def _route(site: _Site) -> Route | Failure:
     line = site.line
-    queues = (site.queue,)
+    queues: tuple[ir.Queue, ...] = (site.queue,)
     if isinstance(line, ir.Lowest):
         # The task's own queue first: its discipline names the result.
         others = [site.policy.queue(name) for name in line.queues if name != site.queue.name]
@@ -257,6 +257,10 @@ def _paced(
             f"a count stands above the share of `{site.queue.name}`: any number of short stints "
             "may go before it", "give the counted lines shares of time as well", site.line.span,
         )  # fmt: skip
+    if share <= 0 or period <= 0:
+        return Failure(
+            f"the share of `{site.queue.name}` may be 0", "at least 1%, over 1 ms", site.line.span
+        )
     turn = site.times.turn(site.queue)
     return Paced(wanted, above, share, period, turn, late, aged)
 
@@ -293,9 +297,7 @@ def _counted(site: _Site, wanted: Demand, above: Above, count: int) -> Way | Fai
     return Counted(wanted, above, count, max(turns, default=0))
 
 
-def _portion(
-    site: _Site, wanted: Demand, above: Above, portions: dict[str, int]
-) -> Way | Failure:
+def _portion(site: _Site, wanted: Demand, above: Above, portions: dict[str, int]) -> Way | Failure:
     if above.between_ns:
         return Failure(
             "a count stands above a `share`: any number of short stints may reset it",

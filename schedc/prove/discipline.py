@@ -105,16 +105,21 @@ def _vtime(policy: ir.Policy, parameters: Parameters, queue: ir.Queue) -> Vtime 
     one_clock = queue.domain == "machine" or queue.shared_clock
     if not one_clock:
         why = (
-            f"`{queue.name}` has a clock in each {queue.domain}: a task that comes from another one "
+            f"`{queue.name}` has a clock in each {queue.domain}: a task that comes from another "
             "brings its credit along, again and again"
         )
         return Opaque(why, f"{drift}; or let all share one `clock`")
+    windows = {one.window for one in policy.queues if one.clock == queue.clock}
+    if len(windows) > 1:
+        why = f"queues on the clock of `{queue.name}` have different windows: a task's debt is cut"
+        return Opaque(why, f"declare the same window for all of them, or {drift}")
     lead = _lead(policy, parameters, queue)
     if lead is None:
         why = f"a key of `{queue.name}` is not its task's vtime plus something bounded"
         return Opaque(why, drift)
     if lead < 0 and queue.window.high == 0:
-        return Opaque(f"the window of `{queue.name}` keeps no debt", f"{drift}, or widen the window")
+        why = f"the window of `{queue.name}` keeps no debt"
+        return Opaque(why, f"{drift}, or widen the window")
     if not _holds(facts.monotone(policy, parameters, queue)):
         return Opaque(f"an event may lower the vtime of a task of `{queue.name}`", drift)
     for weight in (parameters.weight.high, 10_000):
@@ -157,9 +162,9 @@ def joined(queues: tuple[ir.Queue, ...], kinds: tuple[Discipline, ...]) -> Disci
         case Vtime():
             all_of = [kind for kind in kinds if isinstance(kind, Vtime)]
             if len(all_of) == len(kinds):
-                window = _hull([kind.window for kind in all_of])
+                # One clock, so the same window.
                 lead = min(kind.lead_ns for kind in all_of)
-                return Vtime(window, lead, max(kind.weight for kind in all_of))
+                return Vtime(all_of[0].window, lead, max(kind.weight for kind in all_of))
     bad = next((kind for kind in kinds if isinstance(kind, Opaque)), None)
     why = f"{names} are compared, but not all are ordered alike"
     return bad or Opaque(why, "give them one clock and one drift")
@@ -200,9 +205,7 @@ def demand(
             return kind
 
 
-def _charged(
-    kind: Vtime, queues: tuple[ir.Queue, ...], times: Times, turn: int
-) -> Demand:
+def _charged(kind: Vtime, queues: tuple[ir.Queue, ...], times: Times, turn: int) -> Demand:
     """K1: what each of N contenders may run before its vtime is past the waiting task's key."""
     factor = max(rate(kind, queue, times) for queue in queues)
     credit = kind.window.high - kind.window.low - kind.lead_ns

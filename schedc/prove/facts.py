@@ -124,7 +124,8 @@ def charged(policy: ir.Policy, parameters: Parameters, queue: ir.Queue, weight: 
         f"fact.{queue.name}.charge", "starvation-free",
         f"whenever a task stops, its vtime on the clock of {queue.name} rises, by at least 100 / "
         f"{weight} of what it ran (of {time(policy.stint_max_ns)} at most)",
-        queue.span, tuple(env.hypotheses()), all_of([charge >= 1, weight * charge >= 100 * counted]),
+        queue.span, tuple(env.hypotheses()),
+        all_of([charge >= 1, weight * charge >= 100 * counted]),
         hint=f"{_CHARGE}; or {_drift_hint(queue)}",
         reason=f"a stint from `{queue.name}` may go uncharged",
     )  # fmt: skip

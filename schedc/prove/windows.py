@@ -85,7 +85,6 @@ def reach_query(
         f"fact.{queue.name}.window", "starvation-free",
         f"whoever is queued in {queue.name} gets a key between {_signed(found.low)} and "
         f"{_signed(found.high)} of its clock", queue.span, tuple(hypotheses), all_of(goals),
-        hint=f"declare the window that is meant: `within {_signed(found.low)}..`",
         reason=f"a key of `{queue.name}` may leave its window",
     )  # fmt: skip
 
@@ -137,5 +136,3 @@ def offset(
             case ir.StateRef(type=Type(kind=Kind.VTIME, clock=clock)) if clock == queue.clock:
                 ranges.memo[id(expr)] = (expr, vtime)
     return interval(key, ranges)
-
-

@@ -12,6 +12,7 @@ from __future__ import annotations
 import z3
 
 from schedc.ir import nodes as ir
+from schedc.ir.print import time
 from schedc.prove import facts, lemmas
 from schedc.prove.assumptions import assumptions
 from schedc.prove.compose import Failure, Kinds, Route, routes
@@ -19,7 +20,7 @@ from schedc.prove.discipline import Drift, Fifo, Now, Opaque, Vtime, discipline
 from schedc.prove.linear import Linear, up
 from schedc.prove.parameters import Parameters, milliseconds
 from schedc.prove.result import WATCHDOG_NS, Assumption, Bound, Obligation, Verdict
-from schedc.prove.service import WAIT, Paced
+from schedc.prove.service import WAIT, Paced, Way
 from schedc.prove.solve import Query
 from schedc.prove.times import Times, times
 from schedc.prove.windows import reach_query
@@ -54,7 +55,8 @@ def starvation_free(
         items += _facts(policy, known, queue, kinds, cases)
     worst = _worst(cases)
     bounds = [_bound(policy, parameters, case, worst) for case in cases]
-    items += [_within(policy, known, case, bound) for case, bound in zip(cases, bounds, strict=True)]
+    for case, bound in zip(cases, bounds, strict=True):
+        items.append(_within(policy, known, case, bound))
     items += failures
     found = assumptions(policy, parameters, [case.route for case in cases])
     return tuple(items), tuple(bounds), found
@@ -64,9 +66,7 @@ def _rules(policy: ir.Policy, queue: ir.Queue) -> list[ir.Rule]:
     return [rule for rule in policy.rules if rule.queue == queue.name]
 
 
-def _cases(
-    policy: ir.Policy, known: Times, kinds: Kinds
-) -> tuple[list[_Case], list[Obligation]]:
+def _cases(policy: ir.Policy, known: Times, kinds: Kinds) -> tuple[list[_Case], list[Obligation]]:
     """The best way of each class; what stands for the classes that have none."""
     cases, failures = [], []
     for rule in policy.rules:
@@ -149,18 +149,23 @@ def promised(policy: ir.Policy, cls: str) -> int:
     return min([*waits, WATCHDOG_NS])
 
 
-def _bound(
-    policy: ir.Policy, parameters: Parameters, case: _Case, worst: Linear | None
-) -> Bound:
+def _bound(policy: ir.Policy, parameters: Parameters, case: _Case, worst: Linear | None) -> Bound:
     way = case.route.way
     wait = _wait(parameters, case, worst)
-    formula = way.formula()
+    formula = f"{way.formula()}; {_legend(way)}"
     if parameters.changes:
         formula = f"{formula} + {parameters.changes} times the longest wait of any class"
     return Bound(
         case.rule.cls, case.queue.name, case.route.kind.name, wait.a, wait.b, formula,
         promised(policy, case.rule.cls), case.rule.span,
     )  # fmt: skip
+
+
+def _legend(way: Way) -> str:
+    """What the symbols of the formula are."""
+    parts = [f"r = {time(way.demand.stint_ns)}", f"RES = {time(way.above.residue_ns)}"]
+    parts += [f"r' = {time(way.above.direct_ns)}"] if way.above.direct_ns else []
+    return ", ".join(parts)
 
 
 def _within(policy: ir.Policy, known: Times, case: _Case, bound: Bound) -> Query:
