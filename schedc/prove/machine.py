@@ -9,6 +9,7 @@ and wake-ups is what `schedc.emit` writes (`dispatching`, `placing`, `queueing`)
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass, field
 
 import z3
@@ -40,6 +41,7 @@ class Task:
     here: z3.ArithRef = field(init=False)
     cpus: z3.ArithRef = field(init=False)
     hypotheses: list[z3.BoolRef] = field(default_factory=list)
+    _chosen: list[z3.BoolRef] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.env = Environment(self.policy, self.parameters)
@@ -48,6 +50,16 @@ class Task:
         self.here = self.cpu("here")
         # The kernel moves a task whose mask no longer has its cpu before anybody else sees it.
         self.hypotheses.append(self.allowed(self.here))
+
+    def again(self) -> Task:
+        """The same task and machine for another query, which may say more about them."""
+        made = copy(self)
+        made.hypotheses = list(self.hypotheses)
+        return made
+
+    def known(self) -> tuple[z3.BoolRef, ...]:
+        """Every hypothesis, of the machine and of what was read of the task."""
+        return (*self.counts(), *self.hypotheses, *self.env.hypotheses())
 
     # --- cpus ---
 
@@ -131,8 +143,12 @@ class Task:
 
     def chosen(self) -> list[z3.BoolRef]:
         """For each class, whether it is the task's: the first whose guard holds."""
-        guards = [self.guard(cls) for cls in self.policy.classes]
-        return [z3.And(guard, *map(z3.Not, guards[:at])) for at, guard in enumerate(guards)]
+        if not self._chosen:
+            guards = [self.guard(cls) for cls in self.policy.classes]
+            self._chosen = [
+                z3.And(guard, *map(z3.Not, guards[:at])) for at, guard in enumerate(guards)
+            ]
+        return self._chosen
 
     # --- dispatch ---
 

@@ -24,17 +24,17 @@ _DOMAIN_BITS = 16
 
 def placed(policy: ir.Policy, parameters: Parameters) -> Iterator[Query]:
     """All of them, in a fixed order."""
-    yield _classes(policy, parameters)
+    task = Task(policy, parameters)
+    yield _classes(task)
     yield _numbers(policy)
     for cls in policy.classes:
-        yield _drained(policy, parameters, cls)
+        yield _drained(task, cls)
     if any(policy.places):
-        yield _local(policy, parameters)
+        yield _local(task.again())
 
 
-def _classes(policy: ir.Policy, parameters: Parameters) -> Query:
-    task = Task(policy, parameters)
-    chosen = task.chosen()
+def _classes(task: Task) -> Query:
+    policy, chosen = task.policy, task.chosen()
     # Behind a claimed cpu the task is inserted there, and by no rule.
     claimed = z3.Bool("claimed")
     # From 0, as a sum of one term is written `(+ x)`, which is no SMT-LIB.
@@ -44,7 +44,7 @@ def _classes(policy: ir.Policy, parameters: Parameters) -> Query:
         "placed.classes", "placed",
         "every task has exactly one class, the first that matches, and is inserted exactly once",
         policy.classes[-1].span,
-        (*task.counts(), *task.hypotheses, *task.env.hypotheses()),
+        task.known(),
         z3.And(one == 1, inserted == 1, len(policy.classes) <= MAX_CLASSES),
         hint="add a last class without a condition", reason="some task has no class",
         refutes=reachable(task), shown=tuple(task.env.shown.items()),
@@ -73,13 +73,13 @@ def _numbers(policy: ir.Policy) -> Query:
     )  # fmt: skip
 
 
-def _drained(policy: ir.Policy, parameters: Parameters, cls: ir.Class) -> Query:
-    task = Task(policy, parameters)
+def _drained(task: Task, cls: ir.Class) -> Query:
+    policy = task.policy
     rule = policy.rules[cls.index]
     queue = policy.queue(rule.queue)
     chosen = task.chosen()[cls.index]
     where = task.domain(queue.domain, task.here)
-    hypotheses = task.counts()
+    hypotheses = [*task.known()]
     if queue.domain == "cgroup":
         # `cgroup_slot` gives a number below MAX_CGROUPS, whatever the group.
         hypotheses += [where >= 0, where < cgroup_slots(policy)]
@@ -87,7 +87,6 @@ def _drained(policy: ir.Policy, parameters: Parameters, cls: ir.Class) -> Query:
     if cls.affinity == "confine" and cls.cpus is not None:
         witness = z3.Int(f"cpu.of.{cls.cpus}")
     exists = z3.And(where >= 0, where < task.count(queue.domain))
-    hypotheses += [*task.hypotheses, *task.env.hypotheses()]
     return Query(
         f"placed.{cls.name}", "placed",
         f"a task of class {cls.name} waits in a queue that exists, and a cpu that may run it takes "
@@ -100,11 +99,10 @@ def _drained(policy: ir.Policy, parameters: Parameters, cls: ir.Class) -> Query:
     )  # fmt: skip
 
 
-def _local(policy: ir.Policy, parameters: Parameters) -> Query:
+def _local(task: Task) -> Query:
     """Each rung gives -1 or a cpu that it has claimed; the first that isn't -1 is taken. For a
     pinned task the kernel skips that: its own cpu is claimed when it is queued."""
-    task = Task(policy, parameters)
-    chosen = task.chosen()
+    policy, chosen = task.policy, task.chosen()
     goals = []
     bound = z3.Int("claim.bound")
     task.hypotheses.append(z3.Or(bound == -1, z3.And(bound == task.here, task.idle(bound))))
@@ -125,7 +123,7 @@ def _local(policy: ir.Policy, parameters: Parameters) -> Query:
         "placed.local", "placed",
         "a task goes straight to a cpu only if that cpu was idle, was claimed for it, may run it, "
         "and is one of those that its class is confined to",
-        policy.span, (*task.counts(), *task.hypotheses, *task.env.hypotheses()), every(goals),
+        policy.span, task.known(), every(goals),
     )  # fmt: skip
 
 

@@ -29,19 +29,19 @@ from schedc.source import Span
 
 def work_conserving(policy: ir.Policy, parameters: Parameters) -> Iterator[Query | Obligation]:
     """All of them, in a fixed order."""
+    task = Task(policy, parameters)
+    task.chosen()
     for queue in policy.queues:
         rules = [rule for rule in policy.rules if rule.queue == queue.name]
         if rules:
-            yield _finds(policy, parameters, queue, rules)
+            yield _finds(task.again(), queue, rules)
     for rule in policy.rules:
-        yield _wakes(policy, parameters, rule)
+        yield _wakes(task.again(), rule)
     yield from _waived(policy)
 
 
-def _finds(
-    policy: ir.Policy, parameters: Parameters, queue: ir.Queue, rules: list[ir.Rule]
-) -> Query:
-    task = Task(policy, parameters)
+def _finds(task: Task, queue: ir.Queue, rules: list[ir.Rule]) -> Query:
+    policy = task.policy
     idle = _eligible(task, queue)
     chosen = task.chosen()
     of_queue = some(chosen[policy.class_index(rule.cls)] for rule in rules)
@@ -50,7 +50,7 @@ def _finds(
         f"work-conserving.{queue.name}", "work-conserving",
         f"a cpu that goes idle while a task waits in {queue.name} that it may run takes one first",
         queue.span,
-        (*task.counts(), *task.hypotheses, *task.env.hypotheses()),
+        task.known(),
         z3.Implies(of_queue, task.serves(idle, queue)), hint=hint, reason=reason,
         refutes=reachable(task), shown=tuple(task.env.shown.items()),
     )  # fmt: skip
@@ -76,8 +76,8 @@ def _help(policy: ir.Policy, queue: ir.Queue) -> tuple[str, str]:
     return f"add `steal {queue.name}` at the end of `dispatch`", reason
 
 
-def _wakes(policy: ir.Policy, parameters: Parameters, rule: ir.Rule) -> Query:
-    task = Task(policy, parameters)
+def _wakes(task: Task, rule: ir.Rule) -> Query:
+    policy = task.policy
     queue = policy.queue(rule.queue)
     cls = policy.classes[policy.class_index(rule.cls)]
     idle = _eligible(task, queue)
@@ -90,7 +90,7 @@ def _wakes(policy: ir.Policy, parameters: Parameters, rule: ir.Rule) -> Query:
         f"when a task of class {cls.name} is queued, on a wake-up or at the end of a stint, an "
         "idle cpu that serves it is woken, if there is one, or all were just looked at in vain",
         rule.span,
-        (*task.counts(), *task.hypotheses, *task.env.hypotheses()),
+        task.known(),
         z3.Implies(z3.And(chosen, *there), task.woken(rule, cls, idle)),
         reason=f"an idle cpu may not be woken for a task of class `{cls.name}`",
     )  # fmt: skip
