@@ -20,7 +20,10 @@ from schedc.vm.machine import Machine
 from schedc.vm.store import Progress, Store, silent
 from schedc.vm.verdict import Verdict, parse_report
 
+BUDGET_S = 90.0
+"""What the verifier may take in the guest."""
 TIMEOUT_S = 40.0
+"""For everything else."""
 HOLD_S = 0.06
 CHECK_MEMORY_MIB = 256
 
@@ -92,15 +95,17 @@ def check_in(
     c_text: str = "",
     hold_s: float = HOLD_S,
     bpf_stats: bool = False,
+    budget_s: float = BUDGET_S,
 ) -> Verdict:
     """The same in a machine that is there already (several objects, one after the other)."""
     command = ["schedc-load", "--object", "policy.o", "--settings", "settings",
-               "--report", "out/load.json", "--exercise", "--hold", f"{hold_s}"]  # fmt: skip
+               "--report", "out/load.json", "--exercise", "--hold", f"{hold_s}",
+               "--budget", f"{budget_s}"]  # fmt: skip
     if bpf_stats:
         command.append("--bpf-stats")
     text = settings if isinstance(settings, str) else settings.text()
     files = {"policy.o": data, "settings": text.encode()}
-    result = machine.run(Job(files, command=tuple(command)), TIMEOUT_S + hold_s)
+    result = machine.run(Job(files, command=tuple(command)), TIMEOUT_S + budget_s + hold_s)
     return verdict_of(result, machine, c_text)
 
 

@@ -64,6 +64,31 @@ class LineMap:
         answers = set(inside or [of_policy for _, of_policy in bodies])
         return line if answers == {True} else None
 
+    def first_line(self, function: str) -> int | None:
+        """The policy's line that a function's code comes from first, in itself or in those that it
+        calls; None if it has none."""
+        return self._first_line(function, set())
+
+    def _first_line(self, function: str, seen: set[str]) -> int | None:
+        seen.add(function)
+        first, last = self._extent(function)
+        for file, number in self.presumed[first - 1 : last]:
+            if file in self.policy_names:
+                return number
+        text = "\n".join(self.c_text.split("\n")[first - 1 : last])
+        for called in re.findall(r"(\w+)\(", text):
+            if called in self._functions and called not in seen:
+                found = self._first_line(called, seen)
+                if found is not None:
+                    return found
+        return None
+
+    @cached_property
+    def _functions(self) -> frozenset[str]:
+        """Names of the functions that the text defines itself."""
+        found = re.findall(r"^static [^;{}=]*?\b(\w+)\([^;{}]*\)\n\{", self.c_text, re.MULTILINE)
+        return frozenset(found)
+
     @cached_property
     def _bodies(self) -> frozenset[int]:
         """The physical lines of all function bodies, in a text laid out as the kernel's."""

@@ -34,6 +34,8 @@ _PROCESSED = re.compile(r"processed (\d+) insns")
 _MEANING = (
     (r"combined stack size|stack depth|stack limit", "too many values are alive at once (the stack "
      "has 512 bytes)"),
+    (r"verification not finished", "its verifier had not finished when time was up: the policy has "
+     "too many cases"),
     (r"too large|too many instructions|Processed \d+ insn", "the policy needs more steps than the "
      "kernel's verifier looks at (1,000,000): it has too many cases"),
     (r"jump sequence of \d+|too complex",
@@ -60,7 +62,8 @@ class VerifierFailure:
 
     callback: the program's name. file, line, text: the line of source of the failing instruction
     as the object's line information says (a policy's, thanks to #line, or a header's).
-    policy_line: the last line of the policy itself on the way there. reason: in the verifier's
+    policy_line: the last line of the policy itself on the way there, or the first of the callback
+    if the log has no way (it is left out where it would be too long). reason: in the verifier's
     words; meaning: in ours, if we know. insns: how many instructions were looked at. tail: the
     log's last lines.
     explanation: the kernel's own, in prose, from 7.3 on.
@@ -101,7 +104,7 @@ def parse_verifier_log(log: str, *, callback: str = "", c_text: str = "") -> Ver
         callback=callback,
         reason=reason,
         meaning=_meaning(reason),
-        policy_line=policy_line,
+        policy_line=policy_line or (lines_of.first_line(callback) if lines_of else None),
         file=file,
         line=number,
         text=text,

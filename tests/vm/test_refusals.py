@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from schedc.diagnostics.render import Format, render
-from schedc.vm.check import check_in
+from schedc.vm.check import BUDGET_S, check_in
 from schedc.vm.machine import Machine
 from schedc.vm.show import diagnostics_of
 from schedc.vm.verdict import Outcome
@@ -109,3 +109,31 @@ def test_the_verifiers_no_is_shown_at_the_policys_line(two_cpus: Machine, broken
     shown = render(found, made.source, Format.full)
     assert f"policy.sched:{CHARGE_LINE}:" in shown
     assert "on stop { task.used += charge(ran) }" in shown
+
+
+def with_too_many_steps(c_text: str) -> str:
+    """A million calls before the charge, and the verifier walks through every one."""
+    changed, count = re.subn(rf'(\n#line {CHARGE_LINE} "policy.sched"\n\t)(?=\S)',
+                             r"\1for (int i = 0; i < 1000000; i++) scx_bpf_now(); ",
+                             c_text)  # fmt: skip
+    assert count >= 1
+    return changed
+
+
+@pytest.mark.parametrize("budget_s", [BUDGET_S, 0.2])
+def test_too_many_steps_are_told_at_a_line_of_the_policy(
+    two_cpus: Machine, budget_s: float
+) -> None:
+    made = compiled(WEIGHTED, with_too_many_steps)
+    verdict = check_in(two_cpus, made.object, settings=made.settings, c_text=made.c_text,
+                       budget_s=budget_s)  # fmt: skip
+    assert verdict.outcome is Outcome.refused
+    assert verdict.refusal is not None
+    if budget_s == BUDGET_S:
+        assert verdict.refusal.insns is not None and verdict.refusal.insns > 1_000_000
+    else:
+        assert "did not finish within 0.2 s" in verdict.problem
+    (found,) = diagnostics_of(verdict, made.source)
+    assert found.code == "E0801" and "too many cases" in found.message
+    shown = render((found,), made.source, Format.full)
+    assert re.search(r"policy\.sched:\d+:", shown), shown

@@ -153,6 +153,28 @@ def test_where_both_can_be_the_function_decides_or_nobody() -> None:
     assert LineMap(text).policy_line("p.bpf.c", 12) is None
 
 
+def test_the_first_line_of_a_callback() -> None:
+    lines = LineMap(C_TEXT)
+    assert lines.first_line("p_enqueue") == 40
+    assert lines.first_line("helper") == 3
+    assert lines.first_line("nothing") is None
+    calls = C_TEXT + "\nint p_stopping(void)\n{\n\tp_stopping();\n\thelper();\n}\n"
+    calls = calls.replace("static inline int helper", "static int helper")
+    assert LineMap(calls).first_line("p_stopping") == 3
+
+
+@pytest.mark.parametrize("said", [
+    "verification not finished after 90 s\nprocessed 0 insns\n",
+    "BPF program is too large. Processed 1000001 insn\n"
+    "processed 1000001 insns (limit 1000000) max_states_per_insn 4 total_states 9\n",
+])  # fmt: skip
+def test_a_log_without_a_trace_is_shown_at_the_callbacks_first_line(said: str) -> None:
+    failure = parse_verifier_log(said, callback="p_enqueue", c_text=C_TEXT)
+    assert failure.policy_line == 40
+    assert failure.meaning is not None and "too many cases" in failure.meaning
+    assert failure.reason == said.partition("\n")[0]
+
+
 # --- reports
 
 

@@ -23,6 +23,7 @@ enum outcome {
 	NOT_RESTORED = 15,	// the default scheduler did not come back
 	COMMAND_FAILED = 16,	// all well, but the command's status was not 0
 	LEFT = 17,		// ended by itself, in order (hotplug, sysrq, its own exit)
+	AGAIN = 100,		// refused, and to be refused once more with a trace; never reported
 };
 
 #define MAX_PROGRAMS 64
@@ -53,7 +54,7 @@ struct text {
 struct options {
 	const char *object, *settings, *report;
 	char **command;
-	double hold;
+	double hold, budget;
 	bool bpf_stats, reattach, exercise;
 };
 
@@ -67,6 +68,7 @@ struct run {
 	struct text events, counters;
 	struct program programs[MAX_PROGRAMS];
 	int nr_programs;
+	int traced;			// the program whose verification is traced; -1 for none
 	bool loads, attaches, stayed, detached;
 	struct exit_record exit;
 	bool has_exit;
@@ -82,10 +84,20 @@ void text_add(struct text *t, const char *format, ...) __attribute__((format(pri
 void text_bytes(struct text *t, const char *data, size_t length);
 void text_json(struct text *t, const char *data, size_t length);
 
+// main.c
+enum outcome fail(enum outcome outcome, int error, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+// load.c
+struct bpf_object *open_object(void);
+enum outcome load(struct bpf_object *object);
+
 // settings.c
 bool settings_read(const char *path, char **text, struct text *problem);
 bool settings_apply(struct bpf_object *object, const char *text, struct text *problem,
 		    struct text *unresolved);
+
+// ops.c
 bool flags_mask(struct bpf_object *object, struct text *problem);
 const char *ops_name(struct bpf_object *object);
 struct bpf_map *ops_map(struct bpf_object *object);

@@ -3,8 +3,9 @@
 // schedc-load: loads a scheduler, holds it while a command runs, and reports what the kernel said.
 //
 //   schedc-load --object FILE [--settings FILE] [--report FILE] [--bpf-stats] [--reattach]
-//               [--exercise] [--hold SECONDS | -- COMMAND ARGUMENT…]
+//               [--budget SECONDS] [--exercise] [--hold SECONDS | -- COMMAND ARGUMENT…]
 //
+// --budget: what the verifier may take; a program that needs longer counts as refused.
 // --exercise: some busy and some waking tasks meanwhile. --reattach: where the kernel asks for it (a
 // cpu came or went), load again, with the new topology. --await, alone: see await.c.
 //
@@ -50,7 +51,7 @@ static int on_libbpf_message(enum libbpf_print_level level, const char *format, 
 	return 0;
 }
 
-static enum outcome fail(enum outcome outcome, int error, const char *format, ...)
+enum outcome fail(enum outcome outcome, int error, const char *format, ...)
 {
 	va_list args;
 	char line[1024];
@@ -64,60 +65,7 @@ static enum outcome fail(enum outcome outcome, int error, const char *format, ..
 	return outcome;
 }
 
-// --- loading
-
-static struct bpf_object *open_object(void)
-{
-	struct bpf_object *object = bpf_object__open_file(options.object, NULL);
-	struct bpf_program *program;
-	int i = 0;
-
-	if (!object)
-		return NULL;
-	bpf_object__for_each_program(program, object) {
-		if (i == MAX_PROGRAMS)
-			break;
-		if (!run.programs[i].log)
-			run.programs[i].log = calloc(1, LOG_SIZE);
-		if (!run.programs[i].name) // the object is closed before the report is written
-			run.programs[i].name = strdup(bpf_program__name(program));
-		// Used only if the first, silent try fails; so it costs nothing when all is well.
-		bpf_program__set_log_buf(program, run.programs[i].log, LOG_SIZE);
-		i++;
-	}
-	run.nr_programs = i;
-	return object;
-}
-
-// The verifier ends every log with what it processed; without that it wasn't the one to refuse.
-static bool verifier_spoke(void)
-{
-	for (int i = 0; i < run.nr_programs; i++)
-		if (run.programs[i].log && strstr(run.programs[i].log, "processed "))
-			return true;
-	return false;
-}
-
-static enum outcome load(struct bpf_object *object)
-{
-	long long start = now_ns();
-	int error;
-
-	run.stage = "load";
-	if (!flags_mask(object, &run.problem) ||
-	    !settings_apply(object, options.settings, &run.problem, &run.unresolved))
-		return fail(USAGE, EINVAL, "settings");
-	snprintf(run.ops, sizeof(run.ops), "%s", ops_name(object));
-	error = bpf_object__load(object);
-	run.load_ns = now_ns() - start;
-	if (error && verifier_spoke())
-		return fail(REFUSED, error, "the verifier refused a program");
-	if (error)
-		return fail(NOT_LOADED, error, "not loaded: %s", strerror(-error));
-	run.loads = true;
-	programs_read(object, run.programs, run.nr_programs);
-	return FINE;
-}
+// --- attaching
 
 static bool is_current(void)
 {
@@ -232,6 +180,11 @@ static enum outcome one_life(pid_t *child, long long *end)
 	if (!object)
 		return fail(BAD_OBJECT, errno, "%s: %s", options.object, strerror(errno));
 	outcome = load(object);
+	if (outcome == AGAIN) {
+		bpf_object__close(object);
+		run.libbpf.length = run.unresolved.length = 0;
+		return one_life(child, end);
+	}
 	if (outcome == FINE)
 		outcome = attach(object, &link);
 	if (outcome != FINE) {
@@ -267,7 +220,7 @@ static enum outcome one_life(pid_t *child, long long *end)
 static int usage(void)
 {
 	fputs("usage: schedc-load --object FILE [--settings FILE] [--report FILE] [--bpf-stats]\n"
-	      "                   [--reattach] [--exercise] [--hold SECONDS | -- COMMAND ARGUMENT...]\n", stderr);
+	      "                   [--budget SECONDS] [--reattach] [--exercise] [--hold SECONDS | -- COMMAND ARGUMENT...]\n", stderr);
 	return USAGE;
 }
 
@@ -278,6 +231,7 @@ static bool parse_options(int argc, char **argv, const char **settings)
 		{ "settings", required_argument, NULL, 's' },
 		{ "report", required_argument, NULL, 'r' },
 		{ "hold", required_argument, NULL, 'h' },
+		{ "budget", required_argument, NULL, 'v' },
 		{ "bpf-stats", no_argument, NULL, 'b' },
 		{ "reattach", no_argument, NULL, 'a' },
 		{ "exercise", no_argument, NULL, 'e' },
@@ -297,6 +251,11 @@ static bool parse_options(int argc, char **argv, const char **settings)
 		case 'h':
 			options.hold = strtod(optarg, &end);
 			if (*end || options.hold < 0)
+				return false;
+			break;
+		case 'v':
+			options.budget = strtod(optarg, &end);
+			if (*end || options.budget < 0)
 				return false;
 			break;
 		default: return false;
@@ -322,6 +281,7 @@ int main(int argc, char **argv)
 	libbpf_set_print(on_libbpf_message);
 	signal(SIGINT, on_signal);
 	signal(SIGTERM, on_signal);
+	run.traced = -1;
 	kmsg = kmsg_open();
 	run.stage = "open";
 	if (options.bpf_stats && bpf_enable_stats(BPF_STATS_RUN_TIME) < 0)
