@@ -2,8 +2,8 @@
 
 Input: numbers only: what stands above a line (`Above`), the line's own limit, a `Demand`. Output:
 `Way`s, each with its wait a + b N, a formula, and `claims`: the inequalities that the wait obeys,
-as terms of the solver. Invariant: the wait at N is the largest that the claims at N allow (rounded
-up); `docs/prover.md` argues each claim.
+as terms of the solver. Invariant: the claims at N allow no wait above W(N); `docs/prover.md` argues
+each claim.
 """
 
 from __future__ import annotations
@@ -121,8 +121,10 @@ def _taken(above: Above, clock: z3.ArithRef) -> tuple[list[z3.BoolRef], list[z3.
     return claims, terms
 
 
-def _total(demand: Demand, runnable: int) -> int:
-    return up(demand.work.at(runnable))
+def _served(demand: Demand, runnable: int) -> list[z3.BoolRef]:
+    """The line's service so far on the cpu that has given least of it: the task would be next."""
+    served = z3.Int("served")
+    return [served >= 0, nonnegative([(-1, served)], demand.work.at(runnable))]
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +164,7 @@ class Plain(Way):
         services = runnable if self.demand.stints else 0
         return [
             residue >= 0, residue <= above.residue_ns, direct >= 0, direct <= above.direct_ns,
-            served >= 0, served <= _total(self.demand, runnable),
+            *_served(self.demand, runnable),
             between >= 0, between <= services * above.between_ns, *bounds,
             rest <= residue + served + between + direct + sum(taken, z3.IntVal(0)),
         ]  # fmt: skip
@@ -198,7 +200,7 @@ class Counted(Way):
         bounds, taken = _taken(above, rest)
         return [
             residue >= 0, residue <= above.residue_ns, direct >= 0, direct <= above.direct_ns,
-            served >= 0, served <= _total(self.demand, runnable),
+            *_served(self.demand, runnable),
             services >= 0, services <= runnable - 1,
             turns >= 0, self.count * (turns - 1) <= services,
             lower >= 0, lower <= turns * self.lower_ns, *bounds,
@@ -251,7 +253,7 @@ class Paced(Way):
         rest, served, paced = _rest(self.demand) - self.after_ns, z3.Int("served"), z3.Int("paced")
         behind = self.rate * self.lag_ns + self.turn_ns
         return [
-            served >= 0, served <= _total(self.demand, runnable),
+            *_served(self.demand, runnable),
             # What the bucket lets through, less the debt of one turn.
             nonnegative([(1, paced), (-self.rate, rest)], behind), served >= paced,
         ]  # fmt: skip
@@ -302,8 +304,9 @@ class Shared(Way):
         rivals = sum(parts for parts, _ in self.others)
         return [
             residue >= 0, residue <= above.residue_ns, direct >= 0, direct <= above.direct_ns,
-            served >= 0, served <= _total(self.demand, runnable),
-            other >= 0, self.parts * other <= rivals * served + self.parts * up(self.skew_ns),
+            *_served(self.demand, runnable),
+            other >= 0,
+            nonnegative([(-1, other), (Fraction(rivals, self.parts), served)], self.skew_ns),
             *bounds, rest <= residue + served + other + direct + sum(taken, z3.IntVal(0)),
         ]  # fmt: skip
 

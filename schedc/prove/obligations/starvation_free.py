@@ -17,7 +17,7 @@ from schedc.prove import facts, lemmas
 from schedc.prove.assumptions import assumptions
 from schedc.prove.compose import Failure, Kinds, Route, routes
 from schedc.prove.discipline import Drift, Fifo, Now, Opaque, Vtime, discipline
-from schedc.prove.linear import Linear, up
+from schedc.prove.linear import Linear, nonnegative, up
 from schedc.prove.parameters import Parameters, milliseconds
 from schedc.prove.result import WATCHDOG_NS, Assumption, Bound, Obligation, Verdict
 from schedc.prove.service import WAIT, Paced, Way
@@ -175,8 +175,8 @@ def _within(policy: ir.Policy, known: Times, case: _Case, bound: Bound) -> Query
     wait = up(bound.a_ns + bound.b_ns * runnable)
     if known.parameters.changes:
         total = z3.Int("wait.all")
-        rest = wait - up(way.wait.at(runnable))
-        claims = [*way.claims(runnable), total <= WAIT + rest]
+        others = bound.a_ns + bound.b_ns * runnable - way.wait.at(runnable)
+        claims = [*way.claims(runnable), nonnegative([(1, WAIT), (-1, total)], others)]
     else:
         total, claims = WAIT, way.claims(runnable)
     kept = "the watchdog" if bound.promise_ns == WATCHDOG_NS else "the promise"
@@ -184,7 +184,7 @@ def _within(policy: ir.Policy, known: Times, case: _Case, bound: Bound) -> Query
         f"starvation-free.{bound.cls}", "starvation-free",
         f"with {runnable} contenders a cpu, no runnable task of class {bound.cls} waits for longer "
         f"than {milliseconds(wait)}; {kept}: {milliseconds(bound.promise_ns)}",
-        bound.span, tuple(claims), total <= bound.promise_ns,
+        bound.span, tuple(claims), z3.And(total <= wait, wait <= bound.promise_ns),
         hint=_advice(known, case, bound),
         reason=f"the bound passes {kept}: W({runnable}) = {milliseconds(wait)}, more than "
         f"{milliseconds(bound.promise_ns)}; the most contenders that prove: {bound.most_runnable}",
