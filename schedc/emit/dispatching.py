@@ -48,10 +48,7 @@ def _line(ctx: Context, line: Line, previous: Previous) -> list[str]:
         case Take():
             return _take(ctx, line, previous)
         case Share():
-            test = f"share_{ctx.needs.shares.index(line)}(cpu, c, now)"
-            first = first_share(ctx, ctx.needs.shares.index(line))
-            portions = [(name, str(first + i)) for i, (name, _) in enumerate(line.portions)]
-            return [*_serve(ctx, line, [test], []), *_own(ctx, line, previous, portions)]
+            return _share(ctx, line, previous)
         case Lowest():
             test = f"lowest_{ctx.needs.lowest.index(line)}(cpu, c, now)"
             queues = [(name, "NO_LINE") for name in line.queues]
@@ -61,6 +58,22 @@ def _line(ctx: Context, line: Line, previous: Previous) -> list[str]:
             return _serve(ctx, line, [*guards(ctx, queue), steal(queue, line)], [])
         case Keep():
             return _keep(ctx, line, previous)
+
+
+def _share(ctx: Context, line: Share, previous: Previous) -> list[str]:
+    """The portion that is due goes first, the previous task's own among them."""
+    number = ctx.needs.shares.index(line)
+    done = _reset_counts(ctx, line)
+    on = ["c->kept = 0;"] if ctx.needs.keeps else []
+    on += [*done, f"{previous.keep_running.call_for_previous('c->picked')};", "return;"]
+    return [
+        *ctx.mark(line.span, [f"\tswitch (share_{number}(cpu, c, own, now)) {{"]),
+        "\tcase SERVED_PREVIOUS:",
+        *[f"\t\t{statement}" for statement in on],
+        "\tcase SERVED_QUEUE:",
+        *[f"\t\t{statement}" for statement in [*done, "return;"]],
+        "\t}",
+    ]
 
 
 def _own(

@@ -118,11 +118,22 @@ def newcomer(ctx: Context) -> list[str]:
     return lines
 
 
+def entering(
+    ctx: Context, handlers: Mapping[str, Function], window: Mapping[str, Function]
+) -> list[str]:
+    """The `enqueue` handler. It reads the clocks of the domain that the task is in now, so that a
+    task which came from elsewhere is brought here first, or its vtime would be moved twice."""
+    if "enqueue" not in handlers:
+        return []
+    moves = [f"\t{window[f'rebase_{queue.name}'].call};" for queue in ctx.needs.homes]
+    return [*moves, f"\t{handlers['enqueue'].call};"]
+
+
 def admission(
     ctx: Context, handlers: Mapping[str, Function], window: Mapping[str, Function], slice_: Function
 ) -> Function:
     """`u64 admit(...)`: what precedes a direct insertion behind a claimed cpu; gives the slice."""
-    body = [f"\t{handlers['enqueue'].call};"] if "enqueue" in handlers else []
+    body = entering(ctx, handlers, window)
     found = [window.get(f"window_{rule.queue}") for rule in ctx.policy.rules]
     body += ctx.switch([[f"{made.call};"] if made else [] for made in found]) if any(found) else []
     if not body:

@@ -136,13 +136,13 @@ def _share(ctx: Context, number: int, line: Share) -> list[Function]:
     base, n = first_share(ctx, number) - len(ctx.needs.budgets), len(queues)
     names = ", ".join(queue.name for queue in queues)
     text = f"""/* Of {names}: the one served least for its part first. */
-static bool share_{number}(s32 cpu, struct cpu_ctx *c, u64 now)
+static u32 share_{number}(s32 cpu, struct cpu_ctx *c, u32 own, u64 now)
 {{
 	u32 tried = 0;
 	s32 turn;
 
 	bpf_for(turn, 0, {n}) {{
-		u32 best = {n};
+		u32 best = {n}, found;
 		s64 least = S64_MAX;
 
 		for (u32 i = 0; i < {n}; i++) {{
@@ -152,58 +152,67 @@ static bool share_{number}(s32 cpu, struct cpu_ctx *c, u64 now)
 			}}
 		}}
 		if (best >= {n})
-			return false;
-		if (share_{number}_take(cpu, c, best, now))
-			return true;
+			return SERVED_NOBODY;
+		found = share_{number}_take(cpu, c, best, own, now);
+		if (found != SERVED_NOBODY)
+			return found;
 		tried |= BIT(best);
 	}}
-	return false;
+	return SERVED_NOBODY;
 }}
 """
     name = f"share_{number}"
     return [
         _share_level(ctx, number, queues, base),
         _share_take(ctx, number, queues, base),
-        Function(name, ("cpu", "c", "now"), text),
+        Function(name, ("cpu", "c", "own", "now"), text),
     ]
 
 
 def _share_level(ctx: Context, number: int, queues: list[Queue], base: int) -> Function:
-    """A queue that was empty must not save up service."""
+    """A queue that was empty must not save up service; one whose task runs is not empty."""
     idle = "\n".join(
-        f"\tif (!{queued(queue)} && c->served[{base + i}] < served)\n"
+        f"\tif (own != {queue_id(queue.name)} && !{queued(queue)} &&\n"
+        f"\t    c->served[{base + i}] < served)\n"
         f"\t\tc->served[{base + i}] = served;"
         for i, queue in enumerate(queues)
     )
     text = f"""/* Queues that are empty keep level with the one served: they save nothing up. */
-static __always_inline void share_{number}_level(s32 cpu, struct cpu_ctx *c, s64 served)
+static __always_inline void share_{number}_level(s32 cpu, struct cpu_ctx *c, u32 own, s64 served)
 {{
 {idle}
 }}
 """
-    return Function(f"share_{number}_level", ("cpu", "c", "served"), text)
+    return Function(f"share_{number}_level", ("cpu", "c", "own", "served"), text)
 
 
 def _share_take(ctx: Context, number: int, queues: list[Queue], base: int) -> Function:
+    """From one portion's queue; where only the previous task is of that queue, it is its turn."""
     takes = "\n".join(
-        f"\tcase {i}:\n\t\tdone = {_guarded_take(ctx, queue)};\n\t\tbreak;"
+        f"\tcase {i}:\n"
+        f"\t\tif ({_guarded_take(ctx, queue)})\n"
+        "\t\t\tfound = SERVED_QUEUE;\n"
+        f"\t\telse if ({' && '.join([f'own == {queue_id(queue.name)}', *guards(ctx, queue)])})\n"
+        "\t\t\tfound = SERVED_PREVIOUS;\n"
+        "\t\tbreak;"
         for i, queue in enumerate(queues)
     )
-    text = f"""static bool share_{number}_take(s32 cpu, struct cpu_ctx *c, u32 which, u64 now)
+    parameters = "s32 cpu, struct cpu_ctx *c, u32 which, u32 own, u64 now"
+    text = f"""static u32 share_{number}_take({parameters})
 {{
-	bool done = false;
+	u32 found = SERVED_NOBODY;
 
 	switch (which) {{
 {takes}
 	}}
-	if (!done)
-		return false;
+	if (found == SERVED_NOBODY)
+		return found;
 	c->picked = {first_share(ctx, number)} + which;
-	share_{number}_level(cpu, c, c->served[({base} + which) & 31]);
-	return true;
+	share_{number}_level(cpu, c, own, c->served[({base} + which) & 31]);
+	return found;
 }}
 """
-    return Function(f"share_{number}_take", ("cpu", "c", "which", "now"), text)
+    return Function(f"share_{number}_take", ("cpu", "c", "which", "own", "now"), text)
 
 
 def _lowest(ctx: Context, number: int, line: Lowest) -> Function:

@@ -80,6 +80,7 @@ class Task:
     placing: bool
     placed_here: str
     admit: Function
+    entering: str
     insert: str
 
 
@@ -188,6 +189,7 @@ def _task(ctx: Context, made: Makings) -> Task:
         placing=made.placing,
         placed_here=placed_here(ctx),
         admit=made.admit,
+        entering="\n".join(queueing.entering(ctx, made.handlers, made.windows)),
         insert="\n".join(ctx.switch([[f"{rule[-1].call};"] for rule in made.rules])),
     )
 

@@ -47,6 +47,20 @@ def test_a_budget_holds_against_a_single_task_below(two_cpus: Machine) -> None:
     assert abs(seen.share("alpha", "beta") - 0.20) < NOISE
 
 
+def test_a_change_of_affinity_does_not_rid_a_stint_of_its_budget(two_cpus: Machine) -> None:
+    """The kernel takes a running task off and puts it back, with no pick in between."""
+    script = """hog alpha 1 taskset 1
+meddled=$!
+hog beta 1 taskset 1
+(while :; do taskset -p 1 $meddled; done > /dev/null) &
+pids="$pids $!"
+taskset -p 2 $! > /dev/null
+sleep 3"""
+    seen = trial(two_cpus, compiled(text_of("budget")), script)
+    assert seen.verdict.good, seen.verdict
+    assert abs(seen.share("alpha", "beta") - 0.20) < NOISE
+
+
 def test_what_nobody_else_wants_is_free(two_cpus: Machine) -> None:
     script = "start=$(cut -d. -f1 /proc/uptime)\nhog alpha 3\nsleep 2"
     seen = trial(two_cpus, compiled(text_of("budget")), script)
@@ -57,6 +71,14 @@ def test_what_nobody_else_wants_is_free(two_cpus: Machine) -> None:
 
 def test_shares_are_of_time_not_of_turns(two_cpus: Machine) -> None:
     seen = trial(two_cpus, compiled(text_of("share")), "hog alpha 3\nhog beta 3\nsleep 3")
+    assert seen.verdict.good, seen.verdict
+    assert abs(seen.share("alpha", "beta") - 0.75) < NOISE
+
+
+def test_shares_hold_between_single_tasks(two_cpus: Machine) -> None:
+    """The task that runs is in no queue when the next is chosen; its portion is not empty."""
+    script = "hog alpha 1 taskset 1\nhog beta 1 taskset 1\nsleep 3"
+    seen = trial(two_cpus, compiled(text_of("share")), script)
     assert seen.verdict.good, seen.verdict
     assert abs(seen.share("alpha", "beta") - 0.75) < NOISE
 

@@ -13,6 +13,10 @@
 #define NO_CLASS 0xff
 #define NO_LINE 0xff
 #define NO_QUEUE 0xff
+/* Who has the turn of a share's portion: a task moved to the cpu, or the one that ran until now. */
+#define SERVED_NOBODY 0
+#define SERVED_QUEUE 1
+#define SERVED_PREVIOUS 2
 #define NSEC_PER_USEC 1000LL
 #define NSEC_PER_MSEC 1000000LL
 #define NSEC_PER_SEC 1000000000LL
