@@ -188,22 +188,24 @@ def _spent(c: Cpu, line: Line) -> bool:
 
 
 def _share(m: Machine, c: Cpu, line: Line, prev: Task | None, own: int) -> bool:
-    base = line.pays - len(c.credit)
-    served = c.served
+    """The portion served least goes first. The previous task stands in its own."""
+    base, served = line.pays - len(c.credit), c.served
     for i in sorted(range(len(line.portions)), key=lambda i: served[base + i]):
         queue = line.portions[i][0]
-        if not open_(m, c, queue) or not take(m, c, queue, line.number):
+        if not open_(m, c, queue):
             continue
-        c.picked = line.pays + i
+        if take(m, c, queue, line.number):
+            c.picked = line.pays + i
+            _count(c, line)
+        elif prev is not None and own == queue:
+            _line_goes_on(m, c, prev, line, line.pays + i)
+        else:
+            continue
         # Queues that are empty keep level with the one served: they save nothing up.
         for j, (other, _) in enumerate(line.portions):
-            if not m.waits_in(other, c.number):
+            if other != own and not m.waits_in(other, c.number):
                 served[base + j] = max(served[base + j], served[base + i])
-        _count(c, line)
         return True
-    for i, (queue, _) in enumerate(line.portions):
-        if prev is not None and own == queue and open_(m, c, queue):
-            return _line_goes_on(m, c, prev, line, line.pays + i)
     return False
 
 

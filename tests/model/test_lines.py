@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from schedc.model import Machine, Profile
 from tests.model.machines import MS, machine, nice, order, slice_out
 
@@ -105,13 +107,20 @@ def share_of(m: Machine, over_ns: int) -> list[float]:
     return [(t.exec_ns - b) / (m.now - start) for t, b in zip(m.tasks, before, strict=True)]
 
 
-def test_an_empty_portion_saves_nothing_up() -> None:
-    m = two("share upper 3, lower 1", upper=0, lower=2)
+def test_the_previous_task_stands_in_its_portion() -> None:
+    m = two("share upper 3, lower 1")
+    assert abs(share(m, 1, 4_000 * MS) - 0.75) < 0.01
+
+
+@pytest.mark.parametrize("hogs", [1, 2])
+def test_an_empty_portion_saves_nothing_up(hogs: int) -> None:
+    """Nor does it after an hour in which one task had the cpu to itself, and went on in place."""
+    m = two("share upper 3, lower 1", upper=0, lower=hogs)
     order(m, 100)
-    m.fork(nice(-1))
-    m.fork(nice(-1))
+    for _ in range(hogs):
+        m.fork(nice(-1))
     runs = order(m, 24)
-    assert abs(sum(task in (2, 3) for task in runs) - 18) <= 1
+    assert abs(sum(task is not None and task >= hogs for task in runs) - 18) <= 1
 
 
 def test_in_a_fifo_the_previous_task_stands_behind_the_others() -> None:
