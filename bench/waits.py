@@ -65,7 +65,8 @@ _TICK = (
 # The fourth word of loadavg is "runnable/existing", this shell's own look at it included.
 _LOAD = """cd /job
 for nice in -20 -5 0 5 19; do
-	nice -n $nice stress-ng --cpu 5 --cpu-method int64 --timeout {seconds}s > out/stress$nice 2>&1 &
+	sh -c "renice -n $nice -p \\$\\$ > /dev/null; exec stress-ng --cpu 5 --cpu-method int64 \\
+		--timeout {seconds}s" > out/stress$nice 2>&1 &
 done
 wl-forkstorm --forkers 2 --burst 6 --duration-ms {ms} --spin-rate {rate} > out/forks.json &
 wl-pinned --hogs-per-cpu 4 --victims 2 --duration-ms {ms} --spin-rate {rate} > out/pinned.json &

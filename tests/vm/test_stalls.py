@@ -29,18 +29,32 @@ WEIGHT = 8668
 
 # The victim is alone on cpu 1 until the hogs come; cpu 0 is left to this script.
 NICE = """
-taskset 2 wl-pinned --hogs-per-cpu 0 --victims 1 --duration-ms {ms} --spin-rate {rate} \\
+taskset 2 wl-pinned --hogs-per-cpu 0 --victims 1 --duration-ms {ms} --spin-rate 20000 \\
 	> out/victim.json &
 victim=$!
 sleep 0.5
 for task in /proc/$victim/task/*; do renice -n 19 -p ${{task##*/}} > /dev/null; done
-hog alpha {hogs} nice -n -20 taskset 2
+hog alpha {hogs} taskset 2
+renice -n -20 -p $pids > /dev/null
 sleep {s}
 kill $pids
 wait $victim
 """
 
-FORKS = "wl-forkstorm --forkers 8 --burst 8 --child-us 2000 --duration-ms {ms} > out/victim.json"
+# Each link of a chain works for some ms, forks the next one and exits.
+FORKS = """
+wl-pinned --hogs-per-cpu 0 --victims 1 --duration-ms {ms} --spin-rate 20000 > out/victim.json &
+victim=$!
+sleep 0.5
+link() {{
+	for i in 1 2 3 4 5 6 7 8 9 10; do :; done
+	[ -e stop ] || link &
+}}
+for chain in 1 2 3 4 5 6 7 8; do link & done
+sleep {s}
+touch stop
+wait $victim
+"""
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +80,11 @@ def impatient(c_text: str) -> str:
 
 
 def nice(seconds: int, hogs: int) -> str:
-    return NICE.format(ms=seconds * 1000 + 1000, s=seconds, hogs=hogs, rate=20000)
+    return NICE.format(ms=seconds * 1000 + 1000, s=seconds, hogs=hogs)
+
+
+def forks(seconds: int) -> str:
+    return FORKS.format(ms=seconds * 1000 + 1000, s=seconds)
 
 
 def test_nice_19_waits_as_predicted(two_cpus: Machine) -> None:
@@ -90,7 +108,7 @@ def test_nice_19_is_served_by_the_corrected_policy(two_cpus: Machine) -> None:
 def test_forks_before_all_others(two_cpus: Machine) -> None:
     """Predicted: the victim waits for as long as tasks are forked."""
     policy = compiled(stall("fork_churn", "flawed"))
-    seen = trial(two_cpus, policy, FORKS.format(ms=8000))
+    seen = trial(two_cpus, policy, forks(8))
     assert seen.verdict.good, seen.verdict
     print(f"predicted 8 s, seen {longest(seen):.1f} s")
     assert longest(seen) > 6
@@ -98,7 +116,7 @@ def test_forks_before_all_others(two_cpus: Machine) -> None:
 
 def test_forks_and_the_corrected_policy(two_cpus: Machine) -> None:
     policy = compiled(stall("fork_churn", "corrected"))
-    seen = trial(two_cpus, policy, FORKS.format(ms=6000))
+    seen = trial(two_cpus, policy, forks(6))
     assert seen.verdict.good, seen.verdict
     print(f"seen {longest(seen):.2f} s")
     assert longest(seen) < 1.5
@@ -106,7 +124,7 @@ def test_forks_and_the_corrected_policy(two_cpus: Machine) -> None:
 
 @pytest.mark.parametrize(
     ("name", "script"),
-    [("nice_19_against_minus_20", nice(8, 2)), ("fork_churn", FORKS.format(ms=8000))],
+    [("nice_19_against_minus_20", nice(8, 2)), ("fork_churn", forks(8))],
     ids=["nice", "forks"],
 )
 def test_the_watchdog_agrees(name: str, script: str, two_cpus: Machine) -> None:
