@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from copy import copy
 from dataclasses import dataclass, field
+from typing import Literal
 
 import z3
 
@@ -200,25 +201,27 @@ class Task:
         be woken: the search that the insertion makes, or that `place` has just made in vain,
         covers it."""
         queue = self.policy.queue(rule.queue)
-        elsewhere = self._elsewhere(queue, cls, cpu)
-        near = queue.domain not in ("machine", "cgroup")
-        kicked = z3.Or(cpu == self.here, elsewhere) if near else elsewhere
+        near, where = search(self.policy, queue, cls)
+        kicked = self._within(where, queue, cls, cpu)
+        if near:
+            kicked = z3.Or(cpu == self.here, kicked)
         if not self.searched(cls):
             return kicked
-        inside = self.member(str(cls.cpus), cpu) if _confined(cls) else z3.BoolVal(True)
+        inside = self._within("set", queue, cls, cpu) if _confined(cls) else z3.BoolVal(True)
         return z3.If(z3.Bool("selected"), inside, kicked)
 
-    def _elsewhere(self, queue: ir.Queue, cls: ir.Class, cpu: z3.ArithRef) -> z3.BoolRef:
-        stolen = any(
-            isinstance(x, ir.Steal) and x.queue == queue.name for x in self.policy.dispatch
-        )
-        if queue.domain in ("machine", "cgroup") or stolen:
-            if _confined(cls):
+    def _within(self, where: Where, queue: ir.Queue, cls: ir.Class, cpu: z3.ArithRef) -> z3.BoolRef:
+        match where:
+            case "anywhere":
+                return z3.BoolVal(True)
+            case "awake":
+                return self.awake(cpu)
+            case "set":
                 return self.member(str(cls.cpus), cpu)
-            return self.awake(cpu) if self.policy.pack is not None else z3.BoolVal(True)
-        if queue.domain == "cpu":
-            return z3.BoolVal(False)
-        return self.domain(queue.domain, cpu) == self.domain(queue.domain, self.here)
+            case "domain":
+                return self.domain(queue.domain, cpu) == self.domain(queue.domain, self.here)
+            case "nowhere":
+                return z3.BoolVal(False)
 
     def awake(self, cpu: z3.ArithRef) -> z3.BoolRef:
         """Whether `pack` keeps the cpu awake."""
@@ -231,6 +234,22 @@ def _of(name: str, cpu: z3.ArithRef) -> z3.BoolRef:
 
 def _confined(cls: ir.Class) -> bool:
     return cls.affinity == "confine" and cls.cpus is not None
+
+
+Where = Literal["anywhere", "awake", "set", "domain", "nowhere"]
+"""Where an insertion looks for an idle cpu: among all that the task may use, those kept awake, its
+class's set, the queue's domain."""
+
+
+def search(policy: ir.Policy, queue: ir.Queue, cls: ir.Class) -> tuple[bool, Where]:
+    """The search of an insertion: whether the task's own cpu comes first, and where else."""
+    stolen = any(isinstance(x, ir.Steal) and x.queue == queue.name for x in policy.dispatch)
+    everywhere = queue.domain in ("machine", "cgroup")
+    if not everywhere and not stolen:
+        return True, "nowhere" if queue.domain == "cpu" else "domain"
+    if _confined(cls):
+        return not everywhere, "set"
+    return not everywhere, "awake" if policy.pack is not None else "anywhere"
 
 
 def capped(policy: ir.Policy) -> frozenset[str]:

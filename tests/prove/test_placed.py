@@ -1,6 +1,7 @@
 """placed: for every topology and mask; and the model of the machine against the generator."""
 
 import re
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from schedc.prove.machine import Task, queues_of
 from schedc.prove.obligations.placed import placed
 from schedc.prove.parameters import declared
 from schedc.prove.result import Verdict
+from tests.emit import generated
+from tests.emit.generated import PATHS, functions
 from tests.prove.written import (
     ROOT,
     SHIPPED,
@@ -126,3 +129,42 @@ def test_who_was_searched_for_is_the_generators(path: Path) -> None:
     for cls in policy.classes:
         assert task.placed(cls) == placing.is_placed(ctx, cls)
         assert task.searched(cls) == (placing.searched(ctx, cls) and policy.pack is None)
+
+
+_KICK = re.compile(r"kick_idle\((?P<near>claim\(p, cpu\) \? cpu : )?(?P<where>-1|\w+\([^()]*\))\)")
+_WHERE = {
+    "-1": "nowhere",
+    "claim_any": "anywhere",
+    "claim_preferring": "awake",
+    "claim_within": "set",
+    "claim_in_llc": "domain",
+    "claim_in_node": "domain",
+}
+
+
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+def test_whom_an_insertion_wakes_is_the_generators(path: Path) -> None:
+    policy, bodies = generated.policy(path), functions(generated.text(path))
+    inlined = generated.callback(path, "enqueue")
+    for rule, cls in zip(policy.rules, policy.classes, strict=True):
+        body = bodies.get(f"enqueue_{cls.name}", inlined)
+        kick = _KICK.search(body)
+        assert kick is not None
+        near, where = machine.search(policy, policy.queue(rule.queue), cls)
+        assert (kick["near"] is not None, _WHERE[kick["where"].split("(")[0]]) == (near, where)
+
+
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+def test_who_is_tried_by_dispatch_is_the_generators(path: Path) -> None:
+    """Each line once, and each limited one once more."""
+    policy, text = generated.policy(path), generated.callback(path, "dispatch")
+    tries: Counter[str] = Counter()
+    for line in policy.dispatch:
+        if isinstance(line, ir.Take):
+            per_group = policy.queue(line.queue).domain == "cgroup"
+            call = f"take_{line.queue}(c)" if per_group else f"take(QUEUE_{line.queue.upper()}, "
+            tries[call] += 1 if line.limit is None else 2
+        elif isinstance(line, ir.Steal):
+            kind = "steal" if line.pick is None else "steal_longer"
+            tries[f"{kind}(QUEUE_{line.queue.upper()}, "] += 1
+    assert {call: text.count(call) for call in tries} == dict(tries)
