@@ -13,10 +13,15 @@ run() { printf '$ schedc %s\n' "$*"; "$schedc" "$@"; }
 
 step "The policy"
 cat "$policy"
-step "Is it well-formed? (The proof that nothing starves comes with a later release.)"
+step "Is it well-formed, and is it proved?"
 run check "$policy"
-step "Compile it to C and to a BPF object"
-run compile "$policy" --emit c,obj -o "$out/"
+step "Compile it to C and to a BPF object, with a certificate of the proof"
+run compile "$policy" --emit c,obj,cert -o "$out/"
+step "Does another solver agree, and is the object the one that was proved?"
+run recheck "$out/$name.cert" --policy "$policy" --c "$out/$name.c" --object "$out/$name.o"
+step "What if the upper line of \`dispatch\` had no bound?"
+sed -e "s/^policy $name /policy unbounded /" -e '/^dispatch/,/^}/s/ at most .*//' "$policy" >"$out/unbounded.sched"
+run check "$out/unbounded.sched" || printf 'exit code %s: refuted\n' "$?"
 step "The generated C ($out/$name.c, $(wc -l <"$out/$name.c") lines; here is how a task is placed and queued)"
 sed -n '/u32 classify/,$p' "$out/$name.c" | grep -v '^#line' | head -n "${DEMO_LINES:-120}"
 printf '…\n'

@@ -3,7 +3,8 @@
 #
 #   tools/venv.sh run|dev
 #
-# run: what `make demo` needs (plus zig from PyPI if there is no clang >= 16). dev: also the tests.
+# run: what `make demo` needs, cvc5 among it (plus zig from PyPI if there is no clang >= 16). dev:
+# also the tests.
 # All wheels go to the user's cache first, under a key of pyproject.toml and the Python version, and
 # are installed from there. So a second run, in a fresh clone too, needs no network at all.
 set -eu
@@ -52,8 +53,8 @@ make_venv() {
 }
 
 case "${1:-}" in
-    run) extras=toolchain; has_clang && extras= ;;
-    dev) extras=dev,toolchain ;;
+    run) extras=recheck,toolchain; has_clang && extras=recheck ;;
+    dev) extras=dev,recheck,toolchain ;;
     *) die "usage: tools/venv.sh run|dev" ;;
 esac
 

@@ -157,7 +157,7 @@ _TITLES = {
 
 # Seen only through bytes, files or options: their pages have no `sched` block.
 _NOT_FROM_TEXT = frozenset(
-    "E0101 E0102 E0103 E0208 E0111 E0112 E0594 E0595 E0596 N0598 E0602".split()
+    "E0101 E0102 E0103 E0208 E0111 E0112 E0502 E0503 E0592 E0594 E0595 E0596 N0598 E0602".split()
 )
 
 CODES: dict[str, CodeInfo] = {code: CodeInfo(code, title) for code, title in _TITLES.items()}

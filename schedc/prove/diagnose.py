@@ -119,10 +119,10 @@ def _of_obligation(code: str, one: Obligation) -> Diagnostic:
         if one.reason:
             notes = [f"to be proved was: {one.statement}"]
         return error(code, message, one.span, notes=notes, help=one.hint or None)
-    notes = [f"because {one.reason}"] if one.reason else []
-    return error(
-        code, f"not proved: {one.statement}", one.span, notes=notes, help=one.hint or None
-    )
+    message, notes = f"not proved: {one.statement}", []
+    if one.reason:
+        message, notes = one.reason.removeprefix(f"{_BY_REASON[0][0]}: "), [message]
+    return error(code, message, one.span, notes=notes, help=one.hint or None)
 
 
 def _span(values: Any) -> Span:

@@ -61,10 +61,10 @@ def stdin(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
 
 
 def test_check(capfd: pytest.CaptureFixture[str]) -> None:
-    assert err(capfd, "check", "small.sched") == "checked 1 policy: no findings\n"
+    assert err(capfd, "check", "--no-proof", "small.sched") == "checked 1 policy: no findings\n"
     shown = err(capfd, "check", "small.sched", "bad.sched", code=1)
     assert "--> bad.sched:6:" in shown and "burst" in shown
-    assert "checked 2 policies: 1 error" in shown
+    assert "checked 2 policies: 1 error; 1 proved" in shown
     assert "checked 2 policies" in err(capfd, "check", ".", code=1)
 
 
@@ -89,7 +89,8 @@ def test_stdin_has_a_name(
 
 def test_the_starter_policy_is_clean_and_formatted(capfd: pytest.CaptureFixture[str]) -> None:
     Path("starter.sched").write_text(STARTER.format(name="starter"))
-    assert err(capfd, "check", "--deny-warnings", "starter.sched").endswith("no findings\n")
+    said = err(capfd, "check", "--deny-warnings", "starter.sched")
+    assert "no findings; proved: " in said
     assert run(["fmt", "--diff", "starter.sched"]) == 0
 
 
@@ -121,7 +122,7 @@ def test_objects_and_several_outputs(capfd: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--emit", "asm"], "asm can't be emitted; there is tree, ir, c, obj"),
+        (["--emit", "asm"], "asm can't be emitted; there is tree, ir, smt2, c, obj, cert"),
         (["--emit", "c,obj", "-o", "-"], "only one kind can go to stdout"),
         (["--emit", "c", "--set", "shrot=2ms"], "did you mean `short`?"),
         (["--emit", "c", "--set", "short"], "write NAME=VALUE"),
@@ -193,4 +194,5 @@ def test_the_policy_of_the_readme_is_clean(capfd: pytest.CaptureFixture[str]) ->
     block = readme[readme.index("    policy ") :].split("\n\n## ", 1)[0]
     text = "\n".join(line.removeprefix("    ") for line in block.splitlines()) + "\n"
     Path("readme.sched").write_text(text)
-    assert err(capfd, "check", "--deny-warnings", "readme.sched").endswith("no findings\n")
+    said = err(capfd, "check", "--deny-warnings", "readme.sched")
+    assert "no findings; proved: " in said

@@ -68,7 +68,7 @@ def test_config_can_be_named_or_left_out(capfd: pytest.CaptureFixture[str]) -> N
     ("text", "message"),
     [
         ('frmat = "full"', "unknown key `frmat`"),
-        ("[chek]\n", "did you mean `check`?"),
+        ("[chek]\n", "did you mean `check`"),
         ("[check]\ndeny-wranings = true", "did you mean `check.deny_warnings`?"),
         ('format = "xml"', "(from the configuration file)"),
         ("format = ", "is not TOML"),

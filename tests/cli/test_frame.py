@@ -39,7 +39,7 @@ def test_no_command_and_help_and_version(capfd: pytest.CaptureFixture[str]) -> N
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["chek"], "did you mean `check`?"),
+        (["chek"], "did you mean `check`"),
         (["check", "--format", "xml", "a"], "'xml' is not one of"),
         (["check", "--fromat", "full", "a"], "--fromat"),
         (["check"], "missing argument"),
