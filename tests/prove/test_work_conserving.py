@@ -54,6 +54,17 @@ def test_a_queue_that_is_not_stolen_from(name: str) -> None:
         assert one.hint == f"add `steal {stolen}` at the end of `dispatch`"
 
 
+def test_it_is_refuted_where_no_state_decides() -> None:
+    """Kernel threads come first, whatever the state that tells the other classes apart."""
+    policy = shipped("latency")
+    for stolen, verdict in (("own", Verdict.refuted), ("soon", Verdict.unproven)):
+        mutant = with_lines(
+            policy, lambda line, q=stolen: not (isinstance(line, ir.Steal) and line.queue == q)
+        )
+        found = decided(work_conserving, mutant)
+        assert failing(found) == {f"work-conserving.{stolen}": verdict}
+
+
 def test_pinned_tasks_need_not_be_stolen() -> None:
     text = levels().replace("queue first fifo", "queue first fifo per cpu")
     pinned = written(text.replace("when nice < 0", "when pinned and nice < 0"))

@@ -47,7 +47,7 @@ def _classes(task: Task) -> Query:
         task.known(),
         z3.And(one == 1, inserted == 1, len(policy.classes) <= MAX_CLASSES),
         hint="add a last class without a condition", reason="some task has no class",
-        refutes=reachable(task), shown=tuple(task.env.shown.items()),
+        refutes=reachable(task, policy.classes[-1]), shown=tuple(task.env.shown.items()),
     )  # fmt: skip
 
 
@@ -95,7 +95,7 @@ def _drained(task: Task, cls: ir.Class) -> Query:
         z3.Implies(chosen, z3.And(exists, task.allowed(witness), task.serves(witness, queue))),
         hint=f"add `take {queue.name}` to `dispatch`",
         reason=f"no cpu that may run it takes from `{queue.name}`",
-        refutes=reachable(task), shown=tuple(task.env.shown.items()),
+        refutes=reachable(task, cls), shown=tuple(task.env.shown.items()),
     )  # fmt: skip
 
 
@@ -150,12 +150,12 @@ def _rungs(
     return otherwise
 
 
-def reachable(task: Task) -> bool:
-    """Whether every model of the classes' conditions can be reached: none of them reads state, and
-    all are known exactly."""
+def reachable(task: Task, last: ir.Class) -> bool:
+    """Whether every model of being of a class, up to the last given, can be reached: its condition
+    and those before it read no state, and are known exactly."""
     return not task.env.abstractions and not any(
         isinstance(expr, ir.StateRef | ir.QueueFact | ir.IsClass)
-        for cls in task.policy.classes
+        for cls in task.policy.classes[: last.index + 1]
         if cls.when is not None
         for expr in subexpressions(cls.when)
     )

@@ -43,8 +43,9 @@ def work_conserving(policy: ir.Policy, parameters: Parameters) -> Iterator[Query
 def _finds(task: Task, queue: ir.Queue, rules: list[ir.Rule]) -> Query:
     policy = task.policy
     idle = _eligible(task, queue)
-    chosen = task.chosen()
-    of_queue = some(chosen[policy.class_index(rule.cls)] for rule in rules)
+    chosen, classes = task.chosen(), [rule.cls for rule in rules]
+    of_queue = some(chosen[policy.class_index(cls)] for cls in classes)
+    last = policy.classes[max(map(policy.class_index, classes))]
     hint, reason = _help(policy, queue)
     return Query(
         f"work-conserving.{queue.name}", "work-conserving",
@@ -52,7 +53,7 @@ def _finds(task: Task, queue: ir.Queue, rules: list[ir.Rule]) -> Query:
         queue.span,
         task.known(),
         z3.Implies(of_queue, task.serves(idle, queue)), hint=hint, reason=reason,
-        refutes=reachable(task), shown=tuple(task.env.shown.items()),
+        refutes=reachable(task, last), shown=tuple(task.env.shown.items()),
     )  # fmt: skip
 
 
