@@ -63,6 +63,11 @@ class Play:
         self.machine.set_comm(self.number[name], comm)
         self._note("rename", name, how=comm.decode("latin-1"))
 
+    def pause(self, at: int) -> None:
+        """Time passes, until a timer of the policy or a stint needs to be looked at."""
+        self.machine.advance(at - self.machine.now)
+        self._note("pass", "")
+
     def advance_to(self, at: int) -> None:
         """Time passes. (It is written down with the next step.)"""
         self.machine.advance(at - self.machine.now)

@@ -17,6 +17,9 @@ from schedc.model.state import Event
 from schedc.model.world import Topology
 from schedc.records import dataclass
 
+EDGE = 7
+"""Of many steps that do not repeat, so many at either end are looked at in full."""
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -106,8 +109,10 @@ class Teller:
 
     def _scene(self, block: Mapping[str, Any], numbered: int) -> Scene:
         rows, began, times = [], self.machine.now, block["times"]
-        for number, step in enumerate(block["steps"]):
-            rows.append(self._row(step, numbered + number + 1))
+        steps = block["steps"]
+        for number, step in enumerate(steps):
+            seen = min(number, len(steps) - 1 - number) < EDGE
+            rows.append(self._row(step, numbered + number + 1, seen))
         before, turn_ns = self._offset_of_victim(), self.machine.now - began
         self.machine.record = False
         for _ in range((times or 1) - 1):
@@ -118,19 +123,22 @@ class Teller:
         nearer = before - after if before is not None and after is not None else 0
         return Scene(tuple(rows), times, turn_ns, nearer, self.steps > self.run["since"])
 
-    def _row(self, step: Mapping[str, Any], number: int) -> Row:
+    def _row(self, step: Mapping[str, Any], number: int, seen: bool) -> Row:
         self.machine.events.clear()
         self._do(step)
         runs = tuple(
             self.names[cpu.running] if cpu.running >= 0 else "" for cpu in self.machine.cpus
         )
         events = tuple(self.machine.events)
-        return Row(number, self.machine.now, step, events, runs, self._waiting())
+        waiting = self._waiting() if seen else ()
+        return Row(number, self.machine.now, step, events, runs, waiting)
 
     def _do(self, step: Mapping[str, Any]) -> None:
         machine, name = self.machine, step["task"]
         machine.advance(step["after_ns"])
         self.steps += 1
+        if step["do"] == "pass":
+            return
         acts = self.behaviour.setdefault(name.rstrip("'"), {})
         match step["do"]:
             case "fork":

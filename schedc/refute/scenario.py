@@ -15,7 +15,7 @@ from collections.abc import Hashable
 from typing import Literal
 
 from schedc.model import Illegal, Program
-from schedc.model.state import FOREVER, RUNNING
+from schedc.model.state import FOREVER, QUEUED, RUNNING
 from schedc.model.world import Profile
 from schedc.prove.parameters import Parameters
 from schedc.records import dataclass
@@ -24,13 +24,16 @@ from schedc.refute.play import Play
 How = Literal["slice", "sleep", "exit", "yield"]
 Past = Literal["new", "ran", "slept"]
 
-_FORMS = 96
+_FORMS = 64
 """Steps in which a form that comes back is looked for; later turns only differ in keys."""
+_COST_OF_FORM, _COST_OF_PLAY = 4, 20
+_FEW = 12
+"""With more competitors no form comes back soon, and to look for one takes long."""
 _ALONE = 600
 _BRIEF_NS = 1_000_000
 _NAP_NS = 10_000
-_HOPELESS = 256
-"""Steps after which a play is given up if at this pace it would stay far below the promise."""
+_HOPELESS, _LONGEST = 256, 8000
+"""After so many steps a play is given up if at its pace the promise takes more than the second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +79,8 @@ def _name(number: int) -> str:
 class Outcome:
     """`wait_ns`: how long the victim waited until it ran or the play was over, when it may still
     wait. `since`: the number of steps after which it waited. `turn`: how many steps at the end are
-    a turn that leads back."""
+    a turn that leads back. `used`: what the play cost, in steps. `hoped_ns`: how long the victim
+    would wait, if it came nearer at the same pace."""
 
     play: Play
     wait_ns: int
@@ -85,6 +89,7 @@ class Outcome:
     cls: str
     used: int = 0
     waits: bool = False
+    hoped_ns: int = 0
 
 
 VICTIM = "victim"
@@ -100,13 +105,16 @@ class Theatre:
         self.profile = {name: profile for name, profile, _ in scenario.cast}
         self.takes = dict.fromkeys(self.behaves, 0)
         self.cpus = len(self.play.machine.cpus)
+        self.forms = _FORMS if len(self.behaves) <= _FEW else 0
+        self.promise_ns = self.looked = 0
 
     def perform(self, promise_ns: int) -> Outcome:
         """Prologue, then turns until the victim runs, a form comes back, or the promise is past."""
+        self.promise_ns = promise_ns
         try:
             return self._perform(promise_ns)
         except Illegal:  # a script that this policy's machine can't follow shows nothing
-            return Outcome(self.play, 0, 0, 0, "", len(self.play.steps))
+            return Outcome(self.play, 0, 0, 0, "", self._cost())
 
     def _perform(self, promise_ns: int) -> Outcome:
         self._prologue()
@@ -118,9 +126,10 @@ class Theatre:
         since = len(play.steps)
         seen: dict[Hashable, tuple[int, int]] = {}
         first = play.now - play.waited_ns(VICTIM)
-        while len(play.steps) < self.scenario.limit:
-            if len(play.steps) - since < _FORMS:
-                form = play.machine.normal_form(number)
+        gap = self._gap()
+        while len(play.steps) - since < self.scenario.limit:
+            if len(play.steps) - since < self.forms:
+                form = self._form(number)
                 if form in seen and play.now > seen[form][1]:
                     turn = len(play.steps) - seen[form][0]
                     return self._outcome(play.now - first, since, turn)
@@ -130,15 +139,38 @@ class Theatre:
             if task.state == RUNNING or play.now - first > promise_ns:
                 break
             steps = len(play.steps) - since
-            hoped = (play.now - first) * self.scenario.limit
-            if steps == _HOPELESS and hoped < promise_ns * steps:
+            if steps == _HOPELESS and (play.now - first) * _LONGEST < promise_ns * steps:
                 break
-        return self._outcome(play.now - first, since, 0)
+        return self._outcome(play.now - first, since, 0, gap)
 
-    def _outcome(self, wait_ns: int, since: int, turn: int) -> Outcome:
+    def _form(self, number: int) -> Hashable:
+        self.looked += 1
+        return self.play.machine.normal_form(number)
+
+    def _cost(self) -> int:
+        """A form is as much work as a few steps, a step among many sleepers as well."""
+        return len(self.play.steps) + _COST_OF_FORM * self.looked + _COST_OF_PLAY
+
+    def _outcome(self, wait_ns: int, since: int, turn: int, gap: int = 0) -> Outcome:
         play = self.play
-        cls = play.machine.class_name(play.number[VICTIM]) or ""
-        return Outcome(play, wait_ns, since, turn, cls, len(play.steps), play.waits(VICTIM))
+        cls, waits = play.machine.class_name(play.number[VICTIM]) or "", play.waits(VICTIM)
+        hoped, steps = wait_ns, len(play.steps) - since
+        if waits and not turn and wait_ns * _LONGEST >= self.promise_ns * steps:
+            nearer = max(1, gap - self._gap())
+            hoped = max(wait_ns, wait_ns * gap // nearer)
+        return Outcome(play, wait_ns, since, turn, cls, self._cost(), waits, hoped)
+
+    def _gap(self) -> int:
+        """How far the victim's key is from the lowest that its queue allows; its place in a
+        fifo."""
+        machine, number = self.play.machine, self.play.number[VICTIM]
+        task, program = machine.task(number), machine.program
+        if task.state != QUEUED:
+            return 0
+        if program.orders[task.queue] == "fifo":
+            return 1 + machine.entries(task.queue, task.domain).index((task.key, number))
+        clock = machine.clock(task.queue, task.domain)
+        return max(0, task.key - clock - program.low[task.queue])
 
     # --- before the wait begins ------------------------------------------------------------------
 
@@ -199,7 +231,7 @@ class Theatre:
             cpu = play.machine.task(number).cpu
             if play.runs(cpu) != VICTIM:
                 return
-            form = play.machine.normal_form(number)
+            form = self._form(number)
             if form in forms:
                 return
             forms.add(form)
@@ -263,6 +295,9 @@ class Theatre:
         if not plans:
             return False
         at, how, cpu = min(plans, key=lambda plan: (plan[0], plan[2]))
+        if at > play.machine.latest():
+            play.pause(play.machine.latest())
+            return True
         name = play.runs(cpu)
         behaviour = self.behaves.get(name)
         if behaviour is not None and behaviour.comms:

@@ -21,7 +21,10 @@ from schedc.refute.strategies import scenarios, topologies
 BUDGET = 60_000
 """Steps of all plays together."""
 
-_CROWD_STEPS = 20_000
+_GLANCE = 300
+"""Steps in which a scenario may show that a form comes back; else it is put off."""
+_PATIENCE = 20_000
+"""Steps of one that is played to its end."""
 
 
 def promise_of(policy: ir.Policy, cls: str) -> int:
@@ -39,26 +42,29 @@ class Search:
         self.left = BUDGET
 
     def run(self, tunes: Mapping[str, int]) -> Run | None:
-        """The first scenario that starves somebody; else the one that lasts longest, with more
-        competitors."""
+        """The first scenario that starves somebody in a few steps; else those in which a victim
+        waits longest, played to their end and with more competitors."""
         for topology in topologies(self.policy):
             program = Program(self.policy, topology, tunes)
             slow: list[tuple[int, int, Scenario]] = []
             for number, scenario in enumerate(scenarios(self.policy, topology, self.wanted)):
-                outcome = self._play(program, scenario)
-                if self.left <= 0:
-                    break
+                outcome = self._play(program, replace(scenario, limit=_GLANCE))
                 if self._starves(outcome):
                     return self._told(program, tunes, *self._shorter(program, scenario, outcome))
-                slow.append((-outcome.wait_ns, number, scenario))
-            found = self._crowd(program, tunes, [one for *_, one in sorted(slow)[:3]])
+                # In tenths of a promise: of those that last equally long the plainest is taken.
+                slow.append((-(10 * outcome.hoped_ns // WATCHDOG_NS), number, scenario))
+                if self.left <= BUDGET // 2:
+                    break
+            best = [scenario for *_, scenario in sorted(slow, key=lambda one: one[:2])[:3]]
+            found = self._alone(program, best) or self._grown(program, best)
             if found is not None:
-                return found
+                return self._told(program, tunes, *self._shorter(program, *found))
         return None
 
     def _play(self, program: Program, scenario: Scenario) -> Outcome:
         longest = max(promise_of(self.policy, cls.name) for cls in self.policy.classes)
-        outcome = Theatre(program, self.parameters, scenario).perform(longest)
+        within = replace(scenario, limit=max(1, min(scenario.limit, self.left)))
+        outcome = Theatre(program, self.parameters, within).perform(longest)
         self.left -= outcome.used
         return outcome
 
@@ -67,47 +73,62 @@ class Search:
             return False
         return bool(outcome.turn) or outcome.wait_ns > promise_of(self.policy, outcome.cls)
 
-    def _crowd(
-        self, program: Program, tunes: Mapping[str, int], slowest: list[Scenario]
-    ) -> Run | None:
-        """More competitors of a kind whose number lengthens the wait."""
-        for scenario in slowest:
-            found = self._grown(program, scenario)
-            if found is not None:
-                return self._told(program, tunes, *self._shorter(program, *found))
+    def _alone(self, program: Program, best: list[Scenario]) -> tuple[Scenario, Outcome] | None:
+        """A scenario that starves the victim with the competitors that it has, in the end."""
+        for late in (False, True):
+            for scenario in best:
+                patient = replace(scenario, limit=_PATIENCE, late=late)
+                outcome = self._play(program, patient)
+                if self._starves(outcome):
+                    return patient, outcome
         return None
 
-    def _grown(self, program: Program, scenario: Scenario) -> tuple[Scenario, Outcome] | None:
+    def _grown(self, program: Program, best: list[Scenario]) -> tuple[Scenario, Outcome] | None:
+        """With more competitors: the scenario that needs the fewest."""
+        found = []
+        for scenario in best:
+            if scenario.behaviours[0].how == "sleep":
+                continue  # a crowd of sleepers is not more than two of them
+            one = self._enough(program, replace(scenario, limit=_PATIENCE, late=True))
+            if one is not None:
+                found.append(one)
+        return min(found, key=lambda one: (one[0].crowd, len(one[1].play.steps)), default=None)
+
+    def _enough(self, program: Program, late: Scenario) -> tuple[Scenario, Outcome] | None:
         """As few competitors as starve the victim."""
-        cpus, kinds = len(program.all_cpus), len(scenario.behaviours)
+        cpus, kinds = len(program.all_cpus), len(late.behaviours)
         most = (self.parameters.runnable * cpus - 1) // kinds
-        late = replace(scenario, late=True, limit=_CROWD_STEPS)
-        waits = [self._play(program, replace(late, crowd=n)).wait_ns for n in (1, 2, 3)[:most]]
+        waits = []
+        for crowd in range(late.crowd, min(late.crowd + 3, most + 1)):
+            tried = replace(late, crowd=crowd)
+            outcome = self._play(program, tried)
+            if self._starves(outcome):
+                return tried, outcome
+            waits.append(outcome.wait_ns)
         step = waits[-1] - waits[-2] if len(waits) > 1 else 0
         if step <= 0:
             return None
-        cls_promise = min(promise_of(self.policy, cls) for cls in self.wanted)
-        guess = min(most, max(1, len(waits) + -(-(cls_promise - waits[-1]) // step)))
-        return self._fewest(program, late, guess, most)
+        promise = min(promise_of(self.policy, cls) for cls in self.wanted)
+        more = max(0, -(-(promise - waits[-1]) // step))
+        return self._fewest(program, late, min(most, late.crowd + len(waits) - 1 + more), most)
 
     def _fewest(
         self, program: Program, scenario: Scenario, guess: int, most: int
     ) -> tuple[Scenario, Outcome] | None:
         best = None
-        crowd = guess
-        for _ in range(8):
+        crowd, stride, failed = guess, 1, 0
+        while 1 <= crowd <= most and self.left > 0:
             tried = replace(scenario, crowd=crowd)
             outcome = self._play(program, tried)
-            starves = self._starves(outcome)
-            if starves:
+            if self._starves(outcome):
                 best = (tried, outcome)
+                if crowd - 1 == failed:
+                    break
                 crowd -= 1
-            elif best is not None or crowd >= most:
+            elif best is not None:
                 break
             else:
-                crowd += max(1, crowd // 64)
-            if not 1 <= crowd <= most:
-                break
+                failed, crowd, stride = crowd, crowd + stride, 2 * stride
         return best
 
     def _shorter(

@@ -12,12 +12,11 @@ from textwrap import wrap
 from typing import Any
 
 from schedc.ir import nodes as ir
-from schedc.refute.retell import Place, Retold, Row, Scene, retell
+from schedc.refute.retell import EDGE, Place, Retold, Row, Scene, retell
 from schedc.refute.words import duration, milliseconds, offset, plural
 from schedc.source import Source, Span
 
 _WIDTH = 100
-_MOST_ROWS = 14
 _MOST_WAITING = 2
 _DOES = {
     "slice": "uses up its slices",
@@ -71,19 +70,24 @@ def _contenders(run: Mapping[str, Any]) -> int:
 
 def _cast(run: Mapping[str, Any], told: Retold) -> Iterator[str]:
     """Tasks that are alike are one line."""
-    rows: dict[tuple[str, str, str], list[str]] = {}
+    rows: dict[tuple[str, str, bool], list[str]] = {}
     for block in run["blocks"]:
         for step in block["steps"]:
             if step["do"] != "fork" or step["task"].endswith("'"):
                 continue
             name = step["task"]
             about = _about(run["profiles"][step["profile"]])
-            does = "waits" if name == run["victim"] else _does(told.behaviour.get(name, ()))
-            names = rows.setdefault((told.classes.get(name, ""), about, does), [])
+            names = rows.setdefault((told.classes.get(name, ""), about, name == run["victim"]), [])
             if name not in names:
                 names.append(name)
-    for (cls, about, does), names in rows.items():
-        yield f"  {_several(names):<12} class {cls:<12} {about:<25} {does}"
+    cells = [
+        (_several(names), f"class {cls}", about, "waits" if waits else _does(names, told))
+        for (cls, about, waits), names in rows.items()
+    ]
+    widths = [max(len(row[column]) for row in cells) for column in range(3)]
+    for *row, does in sorted(cells, key=lambda row: row[3] == "waits"):
+        known = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        yield f"  {known}  {does}"
 
 
 def _several(names: list[str]) -> str:
@@ -101,7 +105,8 @@ def _about(profile: Mapping[str, Any]) -> str:
     return ", ".join(words)
 
 
-def _does(acts: tuple[str, ...]) -> str:
+def _does(names: list[str], told: Retold) -> str:
+    acts = dict.fromkeys(act for name in names for act in told.behaviour.get(name, ()))
     return "; ".join(_DOES[act] for act in acts if act in _DOES) or "runs"
 
 
@@ -135,8 +140,8 @@ def _table(
 
 def _shown(scene: Scene) -> list[Row | None]:
     """The rows of a scene; None for those in the middle of many."""
-    rows, half = scene.rows, _MOST_ROWS // 2
-    return [*rows] if len(rows) <= _MOST_ROWS else [*rows[:half], None, *rows[-half:]]
+    rows = scene.rows
+    return [*rows] if len(rows) <= 2 * EDGE else [*rows[:EDGE], None, *rows[-EDGE:]]
 
 
 def _cells(row: Row, policy: ir.Policy, source: Source) -> tuple[str, ...]:
@@ -165,6 +170,8 @@ def _happens(row: Row, policy: ir.Policy, source: Source) -> str:
             return f"{name} is forked{_got_cpu(row, name)}"
         case "wake":
             return f"{name} wakes{_got_cpu(row, name)}"
+        case "pass":
+            return "time passes"
         case "rename":
             return f"{name} calls itself {step['how']}"
     ends = {"slice": f"{name}'s slice is over", "sleep": f"{name} sleeps", "exit": f"{name} exits"}
@@ -260,10 +267,11 @@ def _cut(text: str, width: int) -> str:
 def _help(run: Mapping[str, Any], source: Source) -> Iterator[str]:
     for one in run["help"]:
         places = [Span(*edit["span"]) for edit in one["edits"]]
-        numbers = [str(source.position(span.start)[0]) for span in places if not span.file]
-        where = f"line {' and '.join(dict.fromkeys(numbers))}: " if numbers else ""
-        proves = f" ({_outcome(one)})"
-        yield f"help: {where}{one['text']}{proves}"
+        numbers = sorted({source.position(span.start)[0] for span in places if not span.file})
+        where = f"line {' and '.join(map(str, numbers))}: " if numbers else ""
+        text = f"help: {where}{one['text']}"
+        yield from wrap(text, _WIDTH, subsequent_indent="      ")
+        yield f"      ({_outcome(one)})"
 
 
 def _outcome(one: Mapping[str, Any]) -> str:

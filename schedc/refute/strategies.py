@@ -20,6 +20,12 @@ from schedc.refute.scenario import Behaviour, Past, Scenario
 
 _STEP_NS = 1_000
 
+_PASTS: tuple[tuple[int, Past], ...] = ((0, "new"), (1, "ran"), (0, "ran"), (1, "new"))
+_LEARNT: tuple[tuple[int, Past], ...] = (
+    (16, "new"), (16, "ran"), (0, "slept"), (1, "slept"), (16, "slept"),
+)  # fmt: skip
+"""How often the competitors slept before, and the victim's past."""
+
 
 def topologies(policy: ir.Policy) -> tuple[Topology, ...]:
     """Machines to try. With one cpu every task is bound to it, so where the policy asks for that
@@ -41,9 +47,8 @@ def scenarios(policy: ir.Policy, topology: Topology, wanted: tuple[str, ...]) ->
     made = shapes(policy, topology.cpus)
     victims = _distinct(made[name].light for name in wanted)
     rivals = _distinct(several.heavy for several in made.values())
-    pasts: tuple[Past, ...] = ("new", "ran", "slept") if _learns(policy) else ("new", "ran")
     lengths = (0, *thresholds(policy)[:3])
-    for rests, past in product((0, 1, 16) if _learns(policy) else (0, 1), pasts):
+    for rests, past in [*_PASTS, *(_LEARNT if _learns(policy) else ())]:
         for behaviour in behaviours(policy, lengths):
             for victim, rival in product(victims, rivals):
                 yield Scenario(

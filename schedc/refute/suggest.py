@@ -16,14 +16,14 @@ from schedc.ir import nodes as ir
 from schedc.ir.nodes import Interval, Kind
 from schedc.ir.print import time
 from schedc.prove.parameters import Parameters
-from schedc.prove.result import Proof, Verdict
+from schedc.prove.result import WATCHDOG_NS, Proof, Verdict
 from schedc.records import dataclass
 from schedc.refute.blame import above, span_json
 from schedc.refute.retell import Retold
 from schedc.refute.words import duration
 from schedc.source import Span
 
-_MOST = 8
+_MOST = 6
 _BUDGETS = ((50, 40), (50, 80), (25, 160), (20, 320), (10, 640), (10, 1280))
 _GROWTH = 5
 _WEIGHTS = ((50, 200), (80, 125))
@@ -159,17 +159,21 @@ def _charged(policy: ir.Policy, told: Retold) -> Iterator[Edit]:
         (Span(a.value.span.end, a.when.span.end, a.span.file), "") for a in guarded if a.when
     )
     plain = replace(policy, events=events)
-    yield Edit("charge every stint: leave out the `when`", plain, spans)
     for edit in _drifting(plain, next(q for q in plain.queues if q.name == told.victim_queue)):
         text = f"charge every stint: leave out the `when`, and {edit.text}"
         yield Edit(text, edit.policy, (*spans, *edit.spans))
+    yield Edit("charge every stint: leave out the `when`", plain, spans)
 
 
 def _drifting(policy: ir.Policy, queue: ir.Queue) -> Iterator[Edit]:
-    """A clock that also gains a share of real time."""
-    if queue.drift_shift is not None:
+    """A clock that also gains a share of real time: as little as lets newcomers fall behind the
+    window in two thirds of the promise."""
+    if queue.drift_shift is not None or queue.window is None:
         return
-    for shift in (6, 5, 4):
+    promise = min([WATCHDOG_NS, *(one.wait_ns for one in policy.promises)])
+    width = queue.window.high - queue.window.low
+    fit = [shift for shift in (6, 5, 4, 3) if (width << shift) * 3 <= promise * 2]
+    for shift in fit[:2]:
         changed = replace(queue, drift_shift=shift)
         same = {one.name for one in policy.queues if one.clock == queue.clock}
         queues = tuple(
