@@ -32,22 +32,30 @@ class Moves:
     short_ns: tuple[int, ...] = (SHORTEST_NS,)
     ends_late: tuple[str, ...] = ()
     steady: frozenset[int] = frozenset()
+    cpus: int | None = None
 
     def after(self, m: Machine, victim: int) -> Iterator[Action]:
         """Every action that is possible now."""
-        awake = sum(t.state not in (ASLEEP, GONE) for t in m.tasks)
-        asleep: set[Hashable] = set()
         for t in m.tasks:
-            room = awake < self.contenders * len(m.cpus)
-            if t.state == ASLEEP and (room or t.id == victim) and t.profile not in asleep:
-                asleep.add((t.profile, tuple(t.v)))
+            if t.state == ASLEEP and (t.id == victim or self._room(m, victim, t.allowed)):
                 yield ("wake", t.id)
-        alive = sum(t.state != GONE for t in m.tasks)
-        if alive < self.contenders * len(m.cpus) and awake < self.contenders * len(m.cpus):
-            for number in range(len(self.kinds)):
-                for cpu in range(len(m.cpus)):
-                    yield ("fork", number, cpu)
+        if sum(t.state != GONE for t in m.tasks) < self.contenders * len(m.cpus):
+            for number, kind in enumerate(self.kinds):
+                if self._room(m, victim, kind.allowed or m.program.all_cpus):
+                    for cpu in range(len(m.cpus)):
+                        yield ("fork", number, cpu)
         yield from self._stops(m, victim)
+
+    def _room(self, m: Machine, victim: int, allowed: frozenset[int]) -> bool:
+        """Whether one more may contend: of those that may run on any cpu of the victim's, at most
+        so many for each of these cpus. The victim counts whether it is awake or not."""
+        cpus = m.tasks[victim].allowed
+        rivals = [
+            t for t in m.tasks
+            if t.id == victim or (t.state not in (ASLEEP, GONE) and t.allowed & cpus)
+        ]  # fmt: skip
+        served = len(cpus) if self.cpus is None else min(self.cpus, len(cpus))
+        return not allowed & cpus or len(rivals) < self.contenders * served
 
     def _stops(self, m: Machine, victim: int) -> Iterator[Action]:
         latest = m.latest()
