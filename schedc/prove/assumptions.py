@@ -23,8 +23,8 @@ def assumptions(
     made = [
         Assumption(
             "E1",
-            "of the tasks that may run on any cpu which may take a waiting task, so many are "
-            f"runnable for each such {where}, that task included",
+            "tasks of a queue that are runnable and may run on a cpu which may take a given one of "
+            f"them, for each such {where}, that one included",
             f"{n}",
         ),
         Assumption(
