@@ -109,7 +109,10 @@ def _waived(policy: ir.Policy) -> Iterator[Obligation]:
             text = f"`confine {cls.cpus}`: other cpus may idle while tasks of class {cls.name} wait"
             yield _waiver(f"confine.{cls.name}", text, cls.span)
     if policy.pack is not None:
-        text = f"`pack until {policy.pack.percent}%`: cpus beyond those kept awake are not woken"
+        text = (
+            f"`pack until {policy.pack.percent}%`: cpus beyond those kept awake are not woken; one "
+            "that is to be awake from now on looks when the next task is queued"
+        )
         yield _waiver("pack", text, policy.pack.span)
 
 
