@@ -115,23 +115,13 @@ def _above(site: _Site) -> Above | Failure:
         "higher classes", Fraction(parameters.higher_percent, 100),
         Fraction(parameters.higher_burst_ns), 0,
     )  # fmt: skip
-    above = Above(tuple(buckets), _between(counts), times.residue, times.direct, higher)
+    above = Above(tuple(buckets), tuple(counts), times.residue, times.direct, higher)
     if above.left <= 0:
         return Failure(
             f"the lines above `{site.queue.name}` may take all of the time",
             "lower their shares until they sum to less than 100%", site.line.span,
         )  # fmt: skip
     return above
-
-
-def _between(counts: list[tuple[int, int]]) -> int:
-    """Counts multiply: a count is reset by every lower line, counted ones included."""
-    if not counts:
-        return 0
-    stints = 1
-    for count, _ in counts:
-        stints *= count + 1
-    return (stints - 1) * max(turn for _, turn in counts)
 
 
 def _bucket(site: _Site, line: ir.Line) -> Bucket | None:

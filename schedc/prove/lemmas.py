@@ -197,27 +197,54 @@ def _share() -> Query:
 
 
 def paced(queue: ir.Queue, way: Paced, span: Span) -> Query:
-    """One turn of a line's own bucket: from empty and open, through the last moment at which it was
-    full, to spent, to open again."""
-    full, drained, closed = z3.Ints("until.full until.spent closed")
-    first, second, over = z3.Ints("served.until.full served.until.spent overshoot")
-    size = way.share * way.period_ns
-    hypotheses = [
-        full >= 0, drained >= 0, closed >= 0, over >= 0, over <= way.turn_ns, first >= 0,
-        # Until it was full last: what is left by the lines above, once D is over.
-        nonnegative([(1, first), (-way.above.left, full)], way.above.left * way.idle_ns),
-        # From full to spent: all that it held, what came in meanwhile, and the overshoot.
-        nonnegative([(1, second), (-1, over), (-way.share, drained)], -size),
-        nonnegative([(1, over), (-way.share, closed)]),
-    ]  # fmt: skip
+    """How far a line with its own bucket may fall behind its pace: never more than what D and the
+    debt of one turn cost. Four parts of a round; `lag` is pace times time, less service."""
     return Query(
         f"fact.{queue.name}.pace", "starvation-free",
-        f"while a task waits, the line of {queue.name} is served at least {percent(way.rate)} of "
-        "each turn of its bucket in which that gets full; while open, it goes unserved for "
-        f"{milliseconds(up(way.idle_ns))} at most",
-        span, tuple(hypotheses),
-        nonnegative([(1, first), (1, second), *[(-way.rate, t) for t in (full, drained, closed)]]),
+        f"while a task waits, the line of {queue.name} gets {percent(way.rate)} of the time, less "
+        f"what it misses in {milliseconds(up(way.idle_ns))}, the longest that it goes unserved "
+        "while open, and one turn",
+        span, tuple(_round(way)), z3.And(*_lags(way)),
     )  # fmt: skip
+
+
+_FULL, _DRAINED, _CLOSED = z3.Ints("until.full until.spent closed")
+_FIRST, _SECOND, _OVER = z3.Ints("served.until.full served.until.spent overshoot")
+_OPEN, _SERVED, _SPENT, _DEBT = z3.Ints("open served.open spent.unfilled closed.first")
+
+
+def _round(way: Paced) -> list[z3.BoolRef]:
+    """What is known of a round: from empty and open, through the last moment at which the bucket
+    was full, to spent, to open again; of one in which it never was full; of the first."""
+    size = way.share * way.period_ns
+    left, idle = way.above.left, way.above.left * way.idle_ns
+    return [
+        *(term >= 0 for term in (_FULL, _DRAINED, _CLOSED, _OVER, _FIRST, _OPEN, _SERVED, _DEBT)),
+        way.turn_ns >= _OVER,
+        # Open, up to any moment, and until it was full last: what the lines above leave, after D.
+        nonnegative([(1, _SERVED), (-left, _OPEN)], idle),
+        nonnegative([(1, _FIRST), (-left, _FULL)], idle),
+        # From full to spent: all that it held, what came in meanwhile, and the overshoot.
+        nonnegative([(1, _SECOND), (-1, _OVER), (-way.share, _DRAINED)], -size),
+        nonnegative([(1, _OVER), (-way.share, _CLOSED)]),
+        # Never full: at least what came in, and the overshoot.
+        nonnegative([(1, _SPENT), (-1, _OVER), (-way.share, _OPEN)]),
+        # Closed when the wait begins: a debt of at most one turn.
+        nonnegative([(-way.share, _DEBT)], way.turn_ns),
+    ]
+
+
+def _lags(way: Paced) -> list[z3.BoolRef]:
+    pace = way.rate
+    return [
+        # While open, the lag grows by at most pace * D.
+        nonnegative([(1, _SERVED), (-pace, _OPEN)], pace * way.idle_ns),
+        # Over a round it doesn't grow, whether the bucket got full or not.
+        nonnegative([(1, _FIRST), (1, _SECOND), *[(-pace, t) for t in (_FULL, _DRAINED, _CLOSED)]]),
+        nonnegative([(1, _SPENT), (-pace, _OPEN), (-pace, _CLOSED)]),
+        # Before the first opening it grows by at most one turn.
+        nonnegative([(-pace, _DEBT)], way.turn_ns),
+    ]
 
 
 def percent(share: Fraction) -> str:

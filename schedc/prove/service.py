@@ -36,14 +36,24 @@ class Bucket:
 @dataclass(frozen=True, slots=True)
 class Above:
     """All that may keep a cpu from a line while a task waits there. `buckets`: lines with a share
-    of time. `between_ns`: what counted lines take before each service. `residue_ns`: what runs when
-    the wait begins. `direct_ns`: one placed task. `higher`: higher scheduling classes (E5)."""
+    of time. `counts`: count and turn of each counted line, from the top. `residue_ns`: what runs
+    when the wait begins. `direct_ns`: one placed task. `higher`: higher classes (E5)."""
 
     buckets: tuple[Bucket, ...]
-    between_ns: int
+    counts: tuple[tuple[int, int], ...]
     residue_ns: int
     direct_ns: int
     higher: Bucket
+
+    @property
+    def between_ns(self) -> int:
+        """What counted lines take before each service of the line. A count is reset by every lower
+        line, counted ones included: so they multiply."""
+        total, resets = 0, 1
+        for count, turn in reversed(self.counts):
+            total += count * resets * turn
+            resets *= count + 1
+        return total
 
     @property
     def left(self) -> Fraction:
@@ -121,6 +131,18 @@ def _taken(above: Above, clock: z3.ArithRef) -> tuple[list[z3.BoolRef], list[z3.
     return claims, terms
 
 
+def _between(above: Above, services: int) -> tuple[list[z3.BoolRef], z3.ArithRef]:
+    """How often each counted line is served between so many services of the line, and before and
+    after them; and the time that takes."""
+    claims: list[z3.BoolRef] = []
+    total, resets = z3.IntVal(0), z3.IntVal(services + 1)
+    for number, (count, turn) in reversed(list(enumerate(above.counts))):
+        times = z3.Int(f"counted.{number}")
+        claims += [times >= 0, times <= count * resets]
+        total, resets = total + turn * times, resets + times
+    return claims, total
+
+
 def _served(demand: Demand, runnable: int) -> list[z3.BoolRef]:
     """The line's service so far on the cpu that has given least of it: the task would be next."""
     served = z3.Int("served")
@@ -157,15 +179,15 @@ class Plain(Way):
 
     def claims(self, runnable: int) -> list[z3.BoolRef]:
         above, rest = self.above, _rest(self.demand)
-        residue, served, direct, between = z3.Ints("residue served direct between")
+        residue, served, direct = z3.Ints("residue served direct")
         # Buckets clip at their size while the residue lasts, so that they count from its end.
         since = rest - residue if above.quiet else rest
         bounds, taken = _taken(above, since)
-        services = runnable if self.demand.stints else 0
+        counted, between = _between(above, runnable - 1)
         return [
             residue >= 0, residue <= above.residue_ns, direct >= 0, direct <= above.direct_ns,
             *_served(self.demand, runnable),
-            between >= 0, between <= services * above.between_ns, *bounds,
+            *counted, *bounds,
             rest <= residue + served + between + direct + sum(taken, z3.IntVal(0)),
         ]  # fmt: skip
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from fractions import Fraction
 
 import pytest
@@ -23,10 +24,10 @@ QUIET = Bucket("higher classes", Fraction(0), Fraction(0), 0)
 
 
 def above(
-    *buckets: Bucket, between: int = 0, residue: int = 24 * MS, direct: int = 0,
-    higher: Bucket = QUIET,
+    *buckets: Bucket, counts: tuple[tuple[int, int], ...] = (), residue: int = 24 * MS,
+    direct: int = 0, higher: Bucket = QUIET,
 ) -> Above:  # fmt: skip
-    return Above(buckets, between, residue, direct, higher)
+    return Above(buckets, counts, residue, direct, higher)
 
 
 def share(percent: int, period_ms: int, turn_ms: int) -> Bucket:
@@ -78,7 +79,7 @@ def test_a_share_larger_than_what_is_left() -> None:
 
 def test_counts() -> None:
     """Four turns of 8 ms before each of 12 ms; and seen from above."""
-    lower = Plain(services(12), above(between=4 * 8 * MS, direct=12 * MS))
+    lower = Plain(services(12), above(counts=((4, 8 * MS),), direct=12 * MS))
     assert at(lower) == 24 + 12 + 63 * 12 + 64 * 32
     upper = Counted(services(8), above(direct=12 * MS), 4, 12 * MS)
     assert at(upper) == 24 + 12 + 63 * 8 + (63 / 4 + 1) * 12
@@ -109,13 +110,18 @@ _ABOVES = st.builds(
 _DEMANDS = st.builds(services, _MS, st.integers(0, 5000))
 
 
+def _ns(ms: int) -> int:
+    return ms * MS
+
+
 @st.composite
 def ways(draw: st.DrawFn) -> Way:
     demand, over = draw(_DEMANDS), draw(_ABOVES)
     kind = draw(st.sampled_from(["plain", "paced", "counted", "shared"]))
     match kind:
         case "plain":
-            return Plain(demand, over)
+            counts = draw(st.lists(st.tuples(st.integers(1, 6), _MS.map(_ns)), max_size=3))
+            return Plain(demand, replace(over, counts=tuple(counts)))
         case "paced":
             percent, period = draw(st.integers(1, 99)), draw(st.integers(1, 2000))
             part = Fraction(percent, 100)
@@ -123,7 +129,7 @@ def ways(draw: st.DrawFn) -> Way:
         case "counted":
             lone = above(residue=over.residue_ns, direct=over.direct_ns)
             return Counted(demand, lone, draw(st.integers(1, 20)), draw(_MS) * MS)
-    others = draw(st.lists(st.tuples(st.integers(1, 9), _MS.map(lambda t: t * MS)), min_size=1,
+    others = draw(st.lists(st.tuples(st.integers(1, 9), _MS.map(_ns)), min_size=1,
                            max_size=3))  # fmt: skip
     return Shared(demand, over, draw(st.integers(1, 9)), demand.stint_ns, tuple(others))
 
@@ -156,7 +162,7 @@ def test_more_contenders_wait_longer(way: Way, runnable: int) -> None:
     assert way.wait.at(runnable) < way.wait.at(runnable + 1)
 
 
-@given(_DEMANDS, _ABOVES, share_ := st.builds(share, st.integers(1, 9), st.integers(1, 500), _MS))
+@given(_DEMANDS, _ABOVES, st.builds(share, st.integers(1, 9), st.integers(1, 500), _MS))
 def test_a_further_line_above_never_helps(demand: Demand, over: Above, more: Bucket) -> None:
     worse = above(*over.buckets, more, residue=over.residue_ns, direct=over.direct_ns)
     assert at(Plain(demand, worse)) > at(Plain(demand, over))
@@ -307,6 +313,9 @@ def test_counts_multiply() -> None:
     way = found(three("take a at most 4\n take b at most 3\n take c"), "c")
     assert isinstance(way, Plain)
     assert way.above.between_ns == (5 * 4 - 1) * 8 * MS
+    counts = replace(way.above, counts=((4, 10), (3, 1)))
+    # Four of the upper before each of three, and four more after them.
+    assert counts.between_ns == (4 * 3 + 4) * 10 + 3
 
 
 def test_a_tunable_share_counts_at_its_worst() -> None:

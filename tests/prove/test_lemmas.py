@@ -13,14 +13,14 @@ from schedc.prove.discipline import Drift, Fifo, Now, Vtime
 from schedc.prove.parameters import declared
 from schedc.prove.prove import narrow
 from schedc.prove.result import Verdict
-from schedc.prove.service import Above, Bucket, Counted, Paced, Shared, Way
+from schedc.prove.service import Counted, Paced, Shared, Way
 from schedc.prove.solve import Query, solve
 from schedc.prove.times import times
 from tests.prove.test_compose import MS, above, services, share
 from tests.prove.written import shipped
 
 KINDS = [Fifo(), Now(Interval(0, MS)), Drift(Interval(0, MS), 6), Vtime(Interval(0, MS), 0, 200)]
-OVER = above(share(20, 40, 8), between=MS, direct=MS)
+OVER = above(share(20, 40, 8), counts=((1, MS),), direct=MS)
 WAYS: list[Way] = [
     Paced(services(8), OVER, Fraction(1, 5), 40 * MS, 8 * MS, 0, 0),
     Counted(services(8), OVER, 4, 8 * MS),
@@ -94,9 +94,7 @@ class Greedy(Paced):
 
 
 def test_a_pace_that_forgets_the_period_is_not() -> None:
-    over = Above(
-        (share(30, 100, 8), share(20, 80, 8)), 0, 24 * MS, 0, Bucket("", *[Fraction(0)] * 2, 0)
-    )
+    over = above(share(30, 100, 8), share(20, 80, 8))
     assert (
         pace(Greedy(services(8), over, Fraction(1, 5), 40 * MS, 8 * MS, 0, 0)) is Verdict.unproven
     )
