@@ -18,7 +18,7 @@ from schedc.cli.console import Console
 from schedc.cli.failure import Exit, Failure, cannot_write, exit_code
 from schedc.cli.files import read_source, write_output
 from schedc.cli.options import cc_option, file_argument, format_option, stdin_filename_option
-from schedc.cli.proving import Asked, diagnostics, proof_options, proved, tell
+from schedc.cli.proving import Asked, diagnostics, narrower, proof_options, proved, tell
 from schedc.cli.settings import apply_settings
 from schedc.diagnostics.model import Diagnostic, diagnostic, error
 from schedc.diagnostics.render import Format
@@ -103,7 +103,7 @@ def compile_command(
     stop = bool(unproven) and not allowed
     made, problems = ({}, ()) if stop else make(source, analysis, proof, wanted)
     targets = {} if stop or problems else _targets(file, analysis, kinds, output)
-    _show(proof, targets, verbose)
+    _show(proof, source, analysis, targets, verbose)
     shown = (*analysis.diagnostics, *(() if allowed else failed), *problems)
     console = Console.current()
     console.report([(shown, Sources(source, analysis.sources)), (unproven, None)])
@@ -211,7 +211,10 @@ def _to_object(
     return compile_c(text, compiler, source=source, bases=analysis.sources, mark=mark)
 
 
-def _show(proof: Proof | None, targets: Mapping[str, str], verbose: bool) -> None:
+def _show(
+    proof: Proof | None, source: Source, analysis: Analysis, targets: Mapping[str, str],
+    verbose: bool,
+) -> None:
     """What is proved, on stdout, unless an output goes there."""
     if proof is None or "-" in targets.values():
         return
@@ -225,7 +228,12 @@ def _show(proof: Proof | None, targets: Mapping[str, str], verbose: bool) -> Non
     elif console.format is Format.full:
         from schedc.prove.report import full
 
-        click.echo(full(proof, details=verbose))
+        assert analysis.policy is not None
+        click.echo(full(proof, details=verbose, only=narrower(analysis.policy, proof)))
+    elif console.format is Format.concise:
+        from schedc.prove.report import line
+
+        click.echo(f"{source.name}: {line(proof)}")
 
 
 def _targets(

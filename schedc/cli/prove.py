@@ -12,7 +12,7 @@ from schedc.cli.console import Console
 from schedc.cli.failure import Exit, cannot_read, exit_code
 from schedc.cli.files import write_output
 from schedc.cli.options import file_argument, format_option, stdin_filename_option
-from schedc.cli.proving import Asked, diagnostics, proof_options, proved, tell
+from schedc.cli.proving import Asked, diagnostics, narrower, proof_options, proved, tell
 from schedc.diagnostics.render import Format
 from schedc.diagnostics.render.located import Sources
 from schedc.pipeline import Analysis
@@ -56,9 +56,11 @@ def prove(
     elif not console.format.is_document:
         from schedc.prove import report
 
+        assert analysis.policy is not None
+        only = narrower(analysis.policy, proof)
         concise = console.format is Format.concise
         line = f"{source.name}: {report.line(proof)}\n"
-        click.echo(line if concise else report.full(proof, details=True), nl=False)
+        click.echo(line if concise else report.full(proof, details=True, only=only), nl=False)
     console.report(
         [((*analysis.diagnostics, *failed), Sources(source, analysis.sources))],
         as_result=True, more=more,

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from schedc.cli.console import Console
-from schedc.cli.settings import parse_time, settings
+from schedc.cli.settings import parse_time, settings, show_range
 from schedc.diagnostics.render import Format
 from schedc.ir.nodes import Interval, Policy
 from schedc.passes.declarations import MAX_RUNNABLE
@@ -99,6 +99,22 @@ def parameters(policy: Policy, asked: Asked, sets: Iterable[str] = ()) -> Parame
     if asked.higher is not None:
         burst, percent = _higher(asked.higher)
         found = replace(found, higher_burst_ns=burst, higher_percent=percent)
+    return found
+
+
+def narrower(policy: Policy, proof: Proof) -> list[str]:
+    """What a proof was made for where that is less than the policy declares, in words."""
+    found = []
+    if proof.runnable < policy.runnable:
+        found.append(f"{proof.runnable} contenders of the declared {policy.runnable}")
+    low, high = proof.parameters["weight"]
+    if Interval(low, high) != policy.weight:
+        found.append(f"weights of {low}..{high} of {policy.weight.low}..{policy.weight.high}")
+    for tune in policy.tunes:
+        low, high = proof.parameters["tunes"][tune.name]
+        if (low, high) != (tune.low, tune.high):
+            whole = show_range(tune, tune.low, tune.high)
+            found.append(f"`{tune.name}` of {show_range(tune, low, high)} of {whole}")
     return found
 
 

@@ -49,6 +49,12 @@ def parse_time(text: str) -> int | None:
     return _parse(Kind.TIME, text)
 
 
+def show_range(tune: Tune, low: int, high: int) -> str:
+    """`4ms..20ms`, or one value."""
+    ends = [_show(tune.type.kind, end) for end in (low, high)]
+    return ends[0] if low == high else "..".join(ends)
+
+
 def _value(tune: Tune, item: str, text: str) -> int:
     number = _parse(tune.type.kind, text)
     low, high = _show(tune.type.kind, tune.low), _show(tune.type.kind, tune.high)

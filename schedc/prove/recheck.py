@@ -130,6 +130,11 @@ def _claims_a_proof(body: Mapping[str, Any]) -> None:
             raise Refused(f"the obligation `{one['name']}` is `{one['verdict']}`")
         if one["verdict"] == "proved" and not one["smt2"]:
             raise Refused(f"the obligation `{one['name']}` has no query")
+    unbound = {one["class"] for one in body["bounds"]} ^ {
+        name.partition(".")[2] for name in names if name.startswith("starvation-free.")
+    }
+    if unbound:
+        raise Refused(f"bounds and obligations differ in classes: {', '.join(sorted(unbound))}")
     missing = set(PROPERTIES[:4]) - {one["property"] for one in obligations}
     if missing:
         raise Refused(f"the certificate has no obligation of: {', '.join(sorted(missing))}")

@@ -24,9 +24,12 @@ def line(proof: Proof) -> str:
     return f"proved: waits of at most {wait} with {proof.runnable} tasks a cpu"
 
 
-def full(proof: Proof, *, details: bool) -> str:
-    """Everything that `prove` says; `compile` leaves out the obligations' details."""
+def full(proof: Proof, *, details: bool, only: Sequence[str] = ()) -> str:
+    """Everything that `prove` says; `compile` leaves out the obligations' details. `only`: what it
+    was proved for instead of what the policy declares."""
     parts = [theorem(proof)]
+    if only:
+        parts.append(_wrapped(f"Only for {', '.join(only)}: nothing in the object enforces that."))
     if proof.bounds:
         parts += [bounds(proof), *([formulas(proof)] if details else [])]
     if proof.verdict is Verdict.proved:

@@ -99,6 +99,18 @@ def test_more_contenders_wait_longer(capfd: pytest.CaptureFixture[str]) -> None:
     assert wait("--weights", "100..100") <= usual
 
 
+def test_a_narrower_proof_says_so(capfd: pytest.CaptureFixture[str]) -> None:
+    out, _ = shown(
+        capfd, "prove", "small.sched", "--weights", "60..70", "--set", "tune.length=5ms..8ms",
+        "--runnable", "9",
+    )  # fmt: skip
+    assert (
+        "Only for 9 contenders of the declared 64, weights of 60..70 of 50..200, `length` of "
+        "5ms..8ms of 5ms..20ms: nothing in the object enforces that."
+    ) in " ".join(out.split())
+    assert "Only for" not in shown(capfd, "prove", "small.sched", "--runnable", "65")[0]
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -137,7 +137,10 @@ def test_a_forger_s_hashes_don_t_help() -> None:
     assert "has no obligation of: placed" in refused(
         signed(body(obligations=[o for o in body()["obligations"] if o["property"] != "placed"]))
     )
-    assert "has no bound" in refused(signed(body(bounds=[])))
+    assert "differ in classes: few" in refused(signed(body(bounds=body()["bounds"][:1])))
+    assert "differ in classes: few" in refused(
+        signed(body(obligations=[o for o in body()["obligations"] if o["name"][-3:] != "few"]))
+    )
     assert "contenders differ" in refused(signed(body(runnable=65)))
 
 
