@@ -24,12 +24,12 @@ from schedc.refute.play import Play
 How = Literal["slice", "sleep", "exit", "yield"]
 Past = Literal["new", "ran", "slept"]
 
-_FORMS = 64
-"""Steps in which a form that comes back is looked for; later turns only differ in keys."""
+_FORMS, _PERIOD, _SETTLED = 40, 280, 1200
+"""A form that comes back is looked for in some steps; later turns only differ in keys."""
 _COST_OF_FORM, _COST_OF_PLAY = 4, 20
 _FEW = 12
 """With more competitors no form comes back soon, and to look for one takes long."""
-_ALONE = 600
+_OTHERS = 600
 _BRIEF_NS = 1_000_000
 _NAP_NS = 10_000
 _HOPELESS, _LONGEST = 256, 8000
@@ -58,7 +58,7 @@ class Scenario:
     past: Past = "new"
     rests: int = 0
     late: bool = False
-    alone: int = _ALONE
+    alone: int = 24
     limit: int = 4000
 
     @property
@@ -105,7 +105,7 @@ class Theatre:
         self.profile = {name: profile for name, profile, _ in scenario.cast}
         self.takes = dict.fromkeys(self.behaves, 0)
         self.cpus = len(self.play.machine.cpus)
-        self.forms = _FORMS if len(self.behaves) <= _FEW else 0
+        self.forms = len(self.behaves) <= _FEW
         self.promise_ns = self.looked = 0
 
     def perform(self, promise_ns: int) -> Outcome:
@@ -128,7 +128,7 @@ class Theatre:
         first = play.now - play.waited_ns(VICTIM)
         gap = self._gap()
         while len(play.steps) - since < self.scenario.limit:
-            if len(play.steps) - since < self.forms:
+            if self._looks(len(play.steps) - since):
                 form = self._form(number)
                 if form in seen and play.now > seen[form][1]:
                     turn = len(play.steps) - seen[form][0]
@@ -142,6 +142,10 @@ class Theatre:
             if steps == _HOPELESS and (play.now - first) * _LONGEST < promise_ns * steps:
                 break
         return self._outcome(play.now - first, since, 0, gap)
+
+    def _looks(self, step: int) -> bool:
+        """Whether a form that comes back is looked for: at once, and when averages have settled."""
+        return self.forms and step < _SETTLED and (step + _FORMS) % _PERIOD < 2 * _FORMS
 
     def _form(self, number: int) -> Hashable:
         self.looked += 1
@@ -227,14 +231,15 @@ class Theatre:
         """The victim uses up its slices while nobody else runs, as long as that sets it back."""
         play = self.play
         number, forms = play.number[VICTIM], set()
-        for _ in range(self.scenario.alone):
+        for turn in range(self.scenario.alone):
             cpu = play.machine.task(number).cpu
             if play.runs(cpu) != VICTIM:
                 return
-            form = self._form(number)
-            if form in forms:
-                return
-            forms.add(form)
+            if turn < _FORMS:
+                form = self._form(number)
+                if form in forms:
+                    return
+                forms.add(form)
             self._end_other(cpu, self._end_of_slice(cpu), "slice")
 
     def _sleep_often(self) -> None:
@@ -260,7 +265,7 @@ class Theatre:
     def _end_other(self, cpu: int, at: int, how: str) -> None:
         """A stint ends, after those on other cpus that must end before."""
         play, name = self.play, self.play.runs(cpu)
-        for _ in range(_ALONE):
+        for _ in range(_OTHERS):
             first = min(range(self.cpus), key=play.machine.deadline)
             if first == cpu or play.machine.deadline(first) >= at:
                 break

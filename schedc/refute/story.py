@@ -118,14 +118,14 @@ def _table(
 ) -> Iterator[str]:
     """The columns are as wide as they must be; the last one is cut."""
     cpus = [f"cpu {cpu}" for cpu in range(len(run["topology"]["llc_of"]))]
-    rows: list[tuple[str, ...]] = [
-        ("step", "ms", *cpus, "what happens", "who waits, first to last")
-    ]
+    rows: list[tuple[str, ...]] = [("step", "ms", *cpus, "what happens", "who waits, in order")]
     notes: dict[int, str] = {}
     for scene in told.scenes:
         for row in _shown(scene):
             rows.append(
-                _cells(row, policy, source) if row else ("…", "", *("" for _ in cpus), "", "")
+                _cells(row, policy, source, run["victim"])
+                if row
+                else ("…", "", *("" for _ in cpus), "", "")
             )
         if scene.times != 1:
             notes[len(rows) - 1] = _repeats(scene, run)
@@ -144,19 +144,19 @@ def _shown(scene: Scene) -> list[Row | None]:
     return [*rows] if len(rows) <= 2 * EDGE else [*rows[:EDGE], None, *rows[-EDGE:]]
 
 
-def _cells(row: Row, policy: ir.Policy, source: Source) -> tuple[str, ...]:
+def _cells(row: Row, policy: ir.Policy, source: Source, victim: str) -> tuple[str, ...]:
     runs = tuple(name or "-" for name in row.runs)
     what = _happens(row, policy, source)
-    return str(row.number), milliseconds(row.at_ns), *runs, what, _waiting(row.waiting)
+    return str(row.number), milliseconds(row.at_ns), *runs, what, _waiting(row.waiting, victim)
 
 
 def _repeats(scene: Scene, run: Mapping[str, Any]) -> str:
     first, last = scene.rows[0].number, scene.rows[-1].number
-    which = f"step {first} repeats" if first == last else f"steps {first} to {last} repeat"
     if scene.times is None:
-        return f"{which} for ever"
-    total = duration(scene.turn_ns * scene.times)
-    text = f"{which}: {scene.times} times, {total}"
+        steps = f"step {first} repeats" if first == last else f"steps {first} to {last} repeat"
+        return f"{steps} for ever"
+    which = f"step {first}" if first == last else f"steps {first} to {last}"
+    text = f"{which}: {scene.times} times, {duration(scene.turn_ns * scene.times)}"
     if scene.waiting and scene.nearer_ns > 0:
         per_turn = scene.nearer_ns // max(1, scene.times - 1)
         text += f"; each turn brings `{run['victim']}` {duration(per_turn)} nearer"
@@ -203,20 +203,24 @@ def _line(span: Span, source: Source) -> str:
     return f"line {source.position(span.start)[0]}"
 
 
-def _waiting(places: tuple[Place, ...]) -> str:
+def _waiting(places: tuple[Place, ...], victim: str) -> str:
     """Queue by queue; of a keyed one with the keys, less the clock."""
     queues: dict[str, list[str]] = {}
     for place in places:
         key = f" {offset(place.offset)}" if place.offset is not None else ""
         queues.setdefault(place.queue, []).append(f"{place.name}{key}")
-    return "; ".join(f"{queue}: {_shortened(names)}" for queue, names in queues.items())
+    return "; ".join(f"{queue}: {_shortened(names, victim)}" for queue, names in queues.items())
 
 
-def _shortened(names: list[str]) -> str:
-    """The first and the last, in which the victim usually is."""
+def _shortened(names: list[str], victim: str) -> str:
+    """All of two; of more, the victim and how many are before and behind it."""
     if len(names) <= _MOST_WAITING:
         return ", ".join(names)
-    return f"{names[0]}, {len(names) - 2} more, {names[-1]}"
+    at = next((i for i, name in enumerate(names) if name.split()[0] == victim), None)
+    if at is None:
+        return f"{names[0]}, {len(names) - 1} more"
+    behind = len(names) - 1 - at
+    return f"{at} ahead, {names[at]}" + (f", {behind} behind" if behind else "")
 
 
 # --- what it means -------------------------------------------------------------------------------
@@ -256,7 +260,7 @@ def _blame(run: Mapping[str, Any], source: Source) -> Iterator[str]:
             continue
         number = source.position(span.start)[0]
         text = " ".join(source.text[span.start : span.end].split())
-        yield f"  line {number:>3}:  {_cut(text, 40):<40}  {one['note']}"
+        yield _cut(f"  line {number:>3}:  {_cut(text, 38):<38}  {one['note']}", _WIDTH)
     yield ""
 
 

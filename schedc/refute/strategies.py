@@ -20,11 +20,15 @@ from schedc.refute.scenario import Behaviour, Past, Scenario
 
 _STEP_NS = 1_000
 
-_PASTS: tuple[tuple[int, Past], ...] = ((0, "new"), (1, "ran"), (0, "ran"), (1, "new"))
-_LEARNT: tuple[tuple[int, Past], ...] = (
-    (16, "new"), (16, "ran"), (0, "slept"), (1, "slept"), (16, "slept"),
+_AWHILE, _LONG = 24, 600
+_PASTS: tuple[tuple[int, Past, int], ...] = (
+    (0, "new", 0), (1, "ran", _AWHILE), (0, "ran", _AWHILE), (1, "new", 0),
 )  # fmt: skip
-"""How often the competitors slept before, and the victim's past."""
+_LEARNT: tuple[tuple[int, Past, int], ...] = (
+    (16, "new", 0), (16, "ran", _AWHILE), (0, "slept", 0), (1, "slept", 0), (16, "slept", 0),
+)  # fmt: skip
+_LAST: tuple[tuple[int, Past, int], ...] = ((0, "ran", _LONG),)
+"""How often the competitors slept before, the victim's past, and stints that it ran alone."""
 
 
 def topologies(policy: ir.Policy) -> tuple[Topology, ...]:
@@ -48,7 +52,7 @@ def scenarios(policy: ir.Policy, topology: Topology, wanted: tuple[str, ...]) ->
     victims = _distinct(made[name].light for name in wanted)
     rivals = _distinct(several.heavy for several in made.values())
     lengths = (0, *thresholds(policy)[:3])
-    for rests, past in [*_PASTS, *(_LEARNT if _learns(policy) else ())]:
+    for rests, past, alone in [*_PASTS, *(_LEARNT if _learns(policy) else ()), *_LAST]:
         for behaviour in behaviours(policy, lengths):
             for victim, rival in product(victims, rivals):
                 yield Scenario(
@@ -57,6 +61,7 @@ def scenarios(policy: ir.Policy, topology: Topology, wanted: tuple[str, ...]) ->
                     crowd=2 if behaviour.how == "sleep" else 1,
                     past=past,
                     rests=rests,
+                    alone=alone,
                 )
 
 
