@@ -19,7 +19,7 @@ def assumptions(
 ) -> tuple[Assumption, ...]:
     """Those that this proof needs."""
     n = parameters.runnable
-    where = "cpu that is awake" if policy.pack is not None else "cpu"
+    where = "cpu that stays awake" if policy.pack is not None else "cpu"
     made = [
         Assumption(
             "E1",
