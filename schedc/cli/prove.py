@@ -46,6 +46,8 @@ def prove(
     proof = proved(source, analysis, asked, sets)
     if run_file is not None and proof.run is not None:
         write_output(run_file, (json.dumps(proof.run, indent=1) + "\n").encode())
+    elif run_file is not None:
+        Console.current().status(f"wrote no {run_file}: there is no run against {source.name}")
     failed = diagnostics(proof)
     console = Console.current()
     more = None

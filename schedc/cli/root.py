@@ -48,8 +48,8 @@ COMMANDS = {
 def cli(ctx: click.Context, config: Path | None, no_config: bool, color: str) -> None:
     """A compiler for Linux CPU-scheduling policies (sched_ext).
 
-    Results go to stdout, diagnostics to stderr. Exit codes: 0 fine, 1 findings, 2 usage,
-    configuration or I/O, 3 unproven, 4 refused or rolled back, 101 a bug in schedc.
+    Results go to stdout, diagnostics to stderr. Exit codes: 0 fine, 1 findings or refuted,
+    2 usage, configuration or I/O, 3 unproven, 4 refused or rolled back, 101 a bug in schedc.
     """
     # `config` and `no_config` are read by the group itself, before a command is made.
     remember_color(ctx, color)

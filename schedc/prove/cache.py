@@ -29,6 +29,7 @@ KEEP = 1000
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 _PARTS = ("syntax", "passes", "ir", "prove", "model", "refute")
+_FILES = ("pipeline.py", "records.py", "source.py")
 
 
 def folder() -> Path:
@@ -48,12 +49,13 @@ def key(sources: Mapping[str, bytes], parameters: Parameters) -> str:
 def prover_version() -> str:
     """A hash of the solver's version and of all source between a policy's text and its proof."""
     found = hashlib.sha256(_solver_version().encode())
+    files = [str(_PACKAGE / name) for name in _FILES]
     for part in _PARTS:
-        for path in sorted(_python_files(_PACKAGE / part)):
-            found.update(path[len(str(_PACKAGE)) :].encode() + b"\0")
-            with open(path, "rb") as file:
-                found.update(file.read())
-    found.update((_PACKAGE / "pipeline.py").read_bytes())
+        files += sorted(_python_files(_PACKAGE / part))
+    for path in files:
+        found.update(path[len(str(_PACKAGE)) :].encode() + b"\0")
+        with open(path, "rb") as file:
+            found.update(file.read())
     found.update(data_path("grammar/policy.lark").read_bytes())
     return found.hexdigest()
 

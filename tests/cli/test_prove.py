@@ -150,6 +150,19 @@ def test_a_refutation_is_told_and_replays(capfd: pytest.CaptureFixture[str]) -> 
     assert "is not JSON" in err
 
 
+def test_who_applies_the_fix_has_a_proof(capfd: pytest.CaptureFixture[str]) -> None:
+    out, _ = shown(capfd, "check", "strict.sched", "--format", "json", code=Exit.findings)
+    found = next(one for one in json.loads(out)["diagnostics"] if one["code"] == "E0501")
+    text = STRICT
+    for edit in found["fix"]:
+        start, end = (edit["span"][which]["offset"] for which in ("start", "end"))
+        text = text[:start] + edit["replacement"] + text[end:]
+    Path("mended.sched").write_text(text)
+    _, err = shown(capfd, "check", "--deny-warnings", "mended.sched")
+    assert "no findings; proved: " in err
+    assert found["help"].startswith(f"write `{found['fix'][0]['replacement']}`: then it proves")
+
+
 def test_unproven_has_its_own_exit_code(capfd: pytest.CaptureFixture[str]) -> None:
     out, err = shown(capfd, "prove", "unknown.sched", code=Exit.unproven)
     assert "unknown 1.0.0 is unproven" in out and "error[E059" in err

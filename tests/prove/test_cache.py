@@ -81,17 +81,19 @@ def test_the_version_is_that_of_the_whole_prover(
     for part in cache._PARTS:
         (package / part / "sub").mkdir(parents=True)
         (package / part / "sub" / "a.py").write_text("x = 1\n")
-    (package / "pipeline.py").write_text("")
+    for name in cache._FILES:
+        (package / name).write_text("")
     monkeypatch.setattr(cache, "_PACKAGE", package)
     versions = {cache.prover_version.__wrapped__()}
     for part in cache._PARTS:
         (package / part / "sub" / "a.py").write_text("x = 2\n")
         versions.add(cache.prover_version.__wrapped__())
-    (package / "pipeline.py").write_text("\n")
-    versions.add(cache.prover_version.__wrapped__())
+    for name in cache._FILES:
+        (package / name).write_text("\n")
+        versions.add(cache.prover_version.__wrapped__())
     monkeypatch.setattr(cache, "_solver_version", lambda: "another solver")
     versions.add(cache.prover_version.__wrapped__())
-    assert len(versions) == len(cache._PARTS) + 3
+    assert len(versions) == len(cache._PARTS) + len(cache._FILES) + 2
 
 
 def test_the_solver_s_version_is_known_without_it() -> None:
