@@ -113,6 +113,13 @@ class Machine(Views):
         self._end(cpu, self.tasks[cpu.running], how)
         self._settle()
 
+    def rt_begin(self, number: int) -> None:
+        """A higher scheduling class takes an idle cpu."""
+        cpu = self.cpus[number]
+        self._require(cpu.idle, "the cpu is not idle")
+        cpu.idle, cpu.rt = False, True
+        self.tell("rt", number)
+
     def rt_done(self, number: int) -> None:
         """The higher scheduling class gives a cpu back."""
         cpu = self.cpus[number]
