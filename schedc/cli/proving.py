@@ -162,7 +162,7 @@ def tell(proof: Proof, source: Source, analysis: Analysis) -> None:
     from schedc.refute.story import tell as story
 
     assert analysis.policy is not None
-    click.echo(story(proof.run, analysis.policy, source), err=True)
+    click.echo(story(proof.run, analysis.policy, source, alone=False), err=True)
 
 
 def _ranges(policy: Policy, sets: Iterable[str]) -> dict[str, Interval]:

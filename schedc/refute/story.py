@@ -27,8 +27,8 @@ _DOES = {
 }
 
 
-def tell(run: Mapping[str, Any], policy: ir.Policy, source: Source) -> str:
-    """See the module."""
+def tell(run: Mapping[str, Any], policy: ir.Policy, source: Source, *, alone: bool = True) -> str:
+    """See the module. Not `alone`, below a diagnostic that has them: no blame and no help."""
     told = retell(run, policy)
     lines = [
         _headline(run),
@@ -39,8 +39,8 @@ def tell(run: Mapping[str, Any], policy: ir.Policy, source: Source) -> str:
         "",
         *wrap(" ".join(_moral(run, told)), _WIDTH),
         "",
-        *_blame(run, source),
-        *_help(run, source),
+        *(_blame(run, source) if alone else ()),
+        *(_help(run, source) if alone else ()),
         f"replay: schedc prove {source.name} --replay RUN.json",
     ]
     return "".join(f"{line.rstrip()}\n" for line in lines)
