@@ -96,10 +96,10 @@ def _route(site: _Site) -> Route | Failure:
 def _above(site: _Site) -> Above | Failure:
     """The lines above, or the first that leaves no time for certain."""
     times, buckets, counts = site.times, list[Bucket](), list[tuple[int, int]]()
+    filled = {rule.queue for rule in site.policy.rules} - {site.queue.name}
     for line in site.above:
-        others = [name for name in queues_of(line) if name != site.queue.name]
-        if not others:
-            continue  # it serves the queue itself: that only helps
+        if not filled.intersection(queues_of(line)):
+            continue  # it serves the queue itself, which only helps, or nobody
         bucket = _bucket(site, line)
         if bucket is not None:
             if counts:
@@ -261,7 +261,8 @@ def _counted(site: _Site, wanted: Demand, above: Above, count: int) -> Way | Fai
             "`after` with a count: the tasks that have waited so long may be any number",
             "give it a share of time: `at most 10% every 100ms`", site.line.span,
         )  # fmt: skip
-    limited = [line for line in site.above if set(queues_of(line)) != {site.queue.name}]
+    filled = {rule.queue for rule in site.policy.rules} - {site.queue.name}
+    limited = [line for line in site.above if filled.intersection(queues_of(line))]
     if limited:
         name = queues_of(limited[0])[0]
         return Failure(

@@ -397,6 +397,14 @@ def test_a_capped_line_above_is_a_bucket() -> None:
     assert way.above.left == Fraction(1, 2)
 
 
+def test_a_line_that_nobody_fills_is_no_obstacle() -> None:
+    text = three("take a at most 20% every 50ms\n take none\n take b at most 3\n take c",
+                 "queue none fifo")  # fmt: skip
+    way = found(text, "c")
+    assert isinstance(way, Plain)
+    assert len(way.above.buckets) == len(way.above.counts) == 1
+
+
 def test_linear_bounds_add_up() -> None:
     one = Linear(Fraction(3), Fraction(1, 2)) + per_contender(4, less=1).times(2)
     assert one.at(10) == 3 + 5 + 72

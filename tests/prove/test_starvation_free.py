@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -13,7 +14,7 @@ from schedc.prove.parameters import Parameters, declared
 from schedc.prove.prove import decide, narrow, prove
 from schedc.prove.result import WATCHDOG_NS, Bound, Obligation, Verdict
 from tests.prove.test_discipline import alone
-from tests.prove.written import shipped, written
+from tests.prove.written import ROOT, SHIPPED, shipped, written
 
 MS = 1_000_000
 
@@ -225,3 +226,24 @@ def test_assumptions_are_those_that_are_used() -> None:
 def test_pack_counts_cpus_that_are_awake() -> None:
     _, _, found = starvation_free(shipped("after_hours"), declared(shipped("after_hours")))
     assert "awake" in found[0].text
+
+
+# --- the page -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_the_page_says_what_each_part_means(path: Path) -> None:
+    policy = written(path.read_text())
+    page = (ROOT / "docs" / "prover.md").read_text()
+    items, _, found = starvation_free(narrow(policy, declared(policy)), declared(policy))
+    for one in found:
+        assert f"| {one.code} |" in page, one.code
+    for item in items:
+        kind, *rest = item.name.split(".")
+        last = rest[-1]
+        told = {
+            "lemma": f"`lemma.{last}`" in page,
+            "fact": f"`fact.Q.{last}`" in page or f"`.{last}`" in page,
+            "starvation-free": "`starvation-free.CLASS`" in page,
+        }
+        assert told[kind], item.name
