@@ -41,7 +41,8 @@ def tell(run: Mapping[str, Any], policy: ir.Policy, source: Source, *, alone: bo
         "",
         *(_blame(run, source) if alone else ()),
         *(_help(run, source) if alone else ()),
-        f"replay: schedc prove {source.name} --replay RUN.json",
+        f"replay: schedc prove {source.name} --run run.json",
+        f"        schedc prove {source.name} --replay run.json",
     ]
     return "".join(f"{line.rstrip()}\n" for line in lines)
 

@@ -26,4 +26,5 @@ to blame:
 
 help: line 6: `queue all by moment within 0ms..2500ms`
       (then it proves: nobody waits longer than 4.06 s)
-replay: schedc prove flawed.sched --replay RUN.json
+replay: schedc prove flawed.sched --run run.json
+        schedc prove flawed.sched --replay run.json

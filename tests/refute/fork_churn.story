@@ -24,4 +24,5 @@ to blame:
 
 help: line 19: `take young at most 50% every 40ms`
       (then it proves: nobody waits longer than 1.624 s)
-replay: schedc prove flawed.sched --replay RUN.json
+replay: schedc prove flawed.sched --run run.json
+        schedc prove flawed.sched --replay run.json

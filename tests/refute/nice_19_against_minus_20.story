@@ -32,4 +32,5 @@ to blame:
 
 help: line 6: `queue all by vtime within -20ms..100ms drift 1/64`
       (then it proves: nobody waits longer than 9.24 s)
-replay: schedc prove flawed.sched --replay RUN.json
+replay: schedc prove flawed.sched --run run.json
+        schedc prove flawed.sched --replay run.json

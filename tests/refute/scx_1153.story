@@ -24,4 +24,5 @@ to blame:
 
 help: line 24: `take mine at most 50% every 40ms`
       (then it proves: nobody waits longer than 12.08 s)
-replay: schedc prove flawed.sched --replay RUN.json
+replay: schedc prove flawed.sched --run run.json
+        schedc prove flawed.sched --replay run.json

@@ -21,4 +21,5 @@ to blame:
 
 help: line 19: `take bound at most 50% every 40ms`
       (then it proves: nobody waits longer than 1.624 s)
-replay: schedc prove flawed.sched --replay RUN.json
+replay: schedc prove flawed.sched --run run.json
+        schedc prove flawed.sched --replay run.json

@@ -20,4 +20,5 @@ to blame:
 
 help: line 19: `take layer at most 50% every 40ms`
       (then it proves: nobody waits longer than 1.572 s)
-replay: schedc prove flawed.sched --replay RUN.json
+replay: schedc prove flawed.sched --run run.json
+        schedc prove flawed.sched --replay run.json

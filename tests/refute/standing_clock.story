@@ -28,4 +28,5 @@ to blame:
 help: line 5 and 11: charge every stint: leave out the `when`, and `queue all by vtime within
       -20ms..1s drift 1/16`
       (then it proves: nobody waits longer than 17.11 s)
-replay: schedc prove flawed.sched --replay RUN.json
+replay: schedc prove flawed.sched --run run.json
+        schedc prove flawed.sched --replay run.json

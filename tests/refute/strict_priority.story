@@ -18,4 +18,5 @@ to blame:
 
 help: line 19: `take upper at most 50% every 40ms`
       (then it proves: nobody waits longer than 1.616 s)
-replay: schedc prove flawed.sched --replay RUN.json
+replay: schedc prove flawed.sched --run run.json
+        schedc prove flawed.sched --replay run.json

@@ -23,4 +23,5 @@ to blame:
 
 help: line 9: `queue all by vtime within -20ms..100ms drift 1/32`
       (then it proves: nobody waits longer than 5.4 s)
-replay: schedc prove flawed.sched --replay RUN.json
+replay: schedc prove flawed.sched --run run.json
+        schedc prove flawed.sched --replay run.json
