@@ -322,3 +322,14 @@ def test_recheck_without_cvc5_names_the_command(
     _, err = shown(capfd, "recheck", "small.cert", code=Exit.usage)
     assert "error[E0596]: cvc5 is not installed" in err
     assert "-m pip install 'schedc[recheck]'" in err
+
+
+@needs_compiler
+def test_the_readme_shows_what_is_shown(capfd: pytest.CaptureFixture[str]) -> None:
+    readme = (ROOT / "README.md").read_text()
+    block = readme[readme.index("    $ schedc compile stdlib") :].split("\n\nBelow that", 1)[0]
+    lines = [line.removeprefix("    ") for line in block.splitlines()]
+    command, *wanted = lines
+    policy = ROOT / command.removeprefix("$ schedc compile ")
+    out, _ = shown(capfd, "compile", str(policy))
+    assert out.startswith("\n".join(wanted))
