@@ -224,9 +224,9 @@ def lost(kind: Vtime) -> int:
 def rate(kind: Vtime, queue: ir.Queue, times: Times) -> Fraction:
     """Real time per unit of vtime, at most: by weight; more where a stint outlasts what it is
     charged for; and more as a forked task is run for a stint and pays for a slice."""
-    stint, slice_ns = times.stint(queue), times.slice(queue)
+    stint, start_ns = times.stint(queue), times.start(queue)
     charged = Fraction(stint, min(stint, times.policy.stint_max_ns))
-    found = Fraction(kind.weight, 100) * charged * Fraction(stint, slice_ns)
+    found = Fraction(kind.weight, 100) * charged * max(Fraction(stint, start_ns), Fraction(1))
     if kind.lead_ns < 0:
         found = max(found, Fraction(stint, kind.window.high))
     return found

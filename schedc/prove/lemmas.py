@@ -264,7 +264,7 @@ def credit(queue: ir.Queue, kind: Vtime, times: Times) -> Query:
         counted >= 0, kind.weight * charge >= 100 * counted,
         ran >= 0, nonnegative([(covers, counted), (-1, ran)]),
         # A forked one that exits: its last stint moves no clock, but its start did.
-        kind.weight * start >= 100 * times.slice(queue), last >= 0, last <= stint,
+        kind.weight * start >= 100 * times.start(queue), last >= 0, last <= stint,
         lived >= 0, nonnegative([(factor, paid), (-1, lived)]),
     ]  # fmt: skip
     goals = [

@@ -35,14 +35,11 @@ def narrow(policy: ir.Policy, parameters: Parameters) -> ir.Policy:
             continue
         found = interval(given.value, env)
         rules.append(replace(rule, slice=replace(given, low=found.low, high=found.high)))
-    longest = {queue.name: 0 for queue in narrowed.queues}
-    for rule in rules:
-        longest[rule.queue] = max(longest[rule.queue], rule.slice.high)
+    # A queue's longest slice stays as declared: it is what newcomers are charged for.
     return replace(
         narrowed,
         rules=tuple(rules),
-        queues=tuple(replace(queue, slice_max_ns=longest[queue.name]) for queue in narrowed.queues),
-        slice_max_ns=max(longest.values(), default=0),
+        slice_max_ns=max((rule.slice.high for rule in rules), default=0),
     )
 
 

@@ -23,6 +23,12 @@ class Times:
 
     def slice(self, queue: ir.Queue) -> int:
         """S: the longest slice into the queue."""
+        rules = (rule for rule in self.policy.rules if rule.queue == queue.name)
+        return max((rule.slice.high for rule in rules), default=0)
+
+    def start(self, queue: ir.Queue) -> int:
+        """What a newcomer is charged for: the longest slice over the declared range of every
+        tunable, which is in the generated code, however narrow the parameters are."""
         return queue.slice_max_ns
 
     def stint(self, queue: ir.Queue) -> int:
@@ -32,7 +38,7 @@ class Times:
             for rule in self.policy.rules
         )
         late = self.beat if unlimited else 0
-        return queue.slice_max_ns + self.parameters.tick_ns + late
+        return self.slice(queue) + self.parameters.tick_ns + late
 
     def turn(self, queue: ir.Queue) -> int:
         """r: a stint, and those that `keep` adds to it."""

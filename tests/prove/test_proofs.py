@@ -4,11 +4,13 @@ Goldens in `proofs/`: each obligation's verdict, name and statement, and each cl
 `pytest tests/prove/test_proofs.py --update` rewrites them; read the difference before committing.
 """
 
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
 import pytest
 
+from schedc.ir.nodes import NS_PER_MS, Interval, SliceUnlimited
 from schedc.prove.parameters import declared, milliseconds
 from schedc.prove.prove import prove
 from schedc.prove.result import PROPERTIES, Proof, Verdict
@@ -70,3 +72,21 @@ def test_a_proof_is_the_same_the_second_time() -> None:
     again = prove(policy, declared(policy))
     texts = [(one.name, one.verdict, one.smt2) for one in proof(path).obligations]
     assert [(one.name, one.verdict, one.smt2) for one in again.obligations] == texts
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_narrower_tunables_never_make_a_bound_longer(path: Path) -> None:
+    policy, wide = written(path.read_text()), proof(path)
+    parameters = declared(policy)
+    # The timer of unlimited slices is taken to follow what they are narrowed to; it is faster.
+    timed = any(isinstance(rule.slice, SliceUnlimited) for rule in policy.rules)
+    slack = 64 * 10 * NS_PER_MS if timed else 0
+    for end in ("low", "high"):
+        tunes = tuple(
+            (name, Interval(getattr(range_, end), getattr(range_, end)))
+            for name, range_ in parameters.tunes
+        )
+        narrow = prove(policy, replace(parameters, tunes=tunes))
+        assert narrow.verdict is Verdict.proved
+        for one, other in zip(narrow.bounds, wide.bounds, strict=True):
+            assert one.wait_ns(policy.runnable) <= other.wait_ns(policy.runnable) + slack
