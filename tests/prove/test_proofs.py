@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from schedc.ir.nodes import NS_PER_MS, Interval, SliceUnlimited
+from schedc.ir.nodes import Interval
 from schedc.prove.parameters import declared, milliseconds
 from schedc.prove.prove import prove
 from schedc.prove.result import PROPERTIES, Proof, Verdict
@@ -74,13 +74,11 @@ def test_a_proof_is_the_same_the_second_time() -> None:
     assert [(one.name, one.verdict, one.smt2) for one in again.obligations] == texts
 
 
-@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
-def test_narrower_tunables_never_make_a_bound_longer(path: Path) -> None:
+@pytest.mark.parametrize("name", ["fair", "kernel_first", "interactive", "bands", "tenants"])
+def test_narrower_tunables_never_make_a_bound_longer(name: str) -> None:
+    path = next(path for path in SHIPPED if path.stem == name)
     policy, wide = written(path.read_text()), proof(path)
     parameters = declared(policy)
-    # The timer of unlimited slices is taken to follow what they are narrowed to; it is faster.
-    timed = any(isinstance(rule.slice, SliceUnlimited) for rule in policy.rules)
-    slack = 64 * 10 * NS_PER_MS if timed else 0
     for end in ("low", "high"):
         tunes = tuple(
             (name, Interval(getattr(range_, end), getattr(range_, end)))
@@ -89,4 +87,4 @@ def test_narrower_tunables_never_make_a_bound_longer(path: Path) -> None:
         narrow = prove(policy, replace(parameters, tunes=tunes))
         assert narrow.verdict is Verdict.proved
         for one, other in zip(narrow.bounds, wide.bounds, strict=True):
-            assert one.wait_ns(policy.runnable) <= other.wait_ns(policy.runnable) + slack
+            assert one.wait_ns(policy.runnable) <= other.wait_ns(policy.runnable)
