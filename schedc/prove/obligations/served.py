@@ -3,6 +3,7 @@
 A stint that another task's arrival ends, at once or at a tick to come, or that the timer ends, has
 run for T, and T is at least 100 us. So the turns of a task that is preempted at every turn still
 sum up to something: it finishes in work / T turns, each of which comes within its class's bound.
+A preemption takes no time here (E12): one that arrives after a switch of tasks hits the wrong one.
 
 Input: a typed policy and `Parameters`. Output: queries, for policies that preempt.
 """
