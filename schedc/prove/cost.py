@@ -34,7 +34,8 @@ class Costs:
 def costs(policy: ir.Policy) -> Costs:
     """Of every callback that loops."""
     found = {"dispatch": _dispatch(policy), "select_cpu": _place(policy)}
-    if policy.caps or any(isinstance(rule.slice, ir.SliceUnlimited) for rule in policy.rules):
+    unlimited = any(isinstance(rule.slice, ir.SliceUnlimited) for rule in policy.rules)
+    if policy.caps or policy.pack is not None or unlimited:
         found["timer"] = _timer(policy)
     return Costs(found, cgroup_slots(policy))
 
@@ -104,7 +105,7 @@ def _timer(policy: ir.Policy) -> Cost:
         rule = next(rule for rule in policy.rules if rule.cls == cap.cls)
         total.update(_once(policy.queue(rule.queue)))
     per_cpu = total.pop("", 0)
-    total.update({"cpus": per_cpu + 1})
+    total.update({"cpus": per_cpu + 2})  # itself, and whether it is to stay awake
     return Counter(
         {name: count * (MAX_CPUS if name == "cgroups" else 1) for name, count in total.items()}
     )
