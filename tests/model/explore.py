@@ -33,39 +33,52 @@ class Moves:
     ends_late: tuple[str, ...] = ()
     steady: frozenset[int] = frozenset()
     cpus: int | None = None
+    apart: bool = False
 
     def after(self, m: Machine, victim: int) -> Iterator[Action]:
         """Every action that is possible now."""
         for t in m.tasks:
-            if t.state == ASLEEP and (t.id == victim or self._room(m, victim, t.allowed)):
+            if t.state == ASLEEP and (t.id == victim or self._room(m, victim, t.profile)):
                 yield ("wake", t.id)
-        if sum(t.state != GONE for t in m.tasks) < self.contenders * len(m.cpus):
-            for number, kind in enumerate(self.kinds):
-                if self._room(m, victim, kind.allowed or m.program.all_cpus):
-                    for cpu in range(len(m.cpus)):
-                        yield ("fork", number, cpu)
+        for number, kind in enumerate(self.kinds):
+            alive = sum(t.state != GONE and self._meet(t.profile, kind) for t in m.tasks)
+            if alive < self.contenders * len(m.cpus) and self._room(m, victim, kind):
+                for cpu in range(len(m.cpus)):
+                    yield ("fork", number, cpu)
         yield from self._stops(m, victim)
 
-    def _room(self, m: Machine, victim: int, allowed: frozenset[int]) -> bool:
+    def _meet(self, one: Profile, other: Profile) -> bool:
+        return not self.apart or one.nice == other.nice
+
+    def _room(self, m: Machine, victim: int, kind: Profile) -> bool:
         """Whether one more may contend: of those that may run on any cpu of the victim's, at most
         so many for each of these cpus. The victim counts whether it is awake or not."""
-        cpus = m.tasks[victim].allowed
+        cpus, own = m.tasks[victim].allowed, m.tasks[victim].profile
+        allowed = (kind.allowed or m.program.all_cpus) & cpus
+        if not allowed:
+            return True
         rivals = [
             t for t in m.tasks
-            if t.id == victim or (t.state not in (ASLEEP, GONE) and t.allowed & cpus)
+            if (t.id == victim and self._meet(own, kind))
+            or (t.state not in (ASLEEP, GONE) and t.allowed & cpus
+                and self._meet(t.profile, kind))
         ]  # fmt: skip
         served = len(cpus) if self.cpus is None else min(self.cpus, len(cpus))
-        return not allowed & cpus or len(rivals) < self.contenders * served
+        return len(rivals) < self.contenders * served
 
     def _stops(self, m: Machine, victim: int) -> Iterator[Action]:
         latest = m.latest()
+        if m.now < latest < FOREVER and m.program.caps:
+            yield ("advance", latest - m.now)  # an idle cpu may be woken
         for cpu in range(len(m.cpus)):
             running = m.running(cpu)
             if running is None:
                 continue
             for late in self.late:
                 at = max(m.slice_end(cpu), m.now) + late * m.tick_ns
-                if m.slice_end(cpu) < FOREVER and at <= latest:
+                if m.slice_end(cpu) == FOREVER:  # an unlimited slice ends at the timer's beat
+                    at = m.deadline(cpu) + (late - 1) * m.tick_ns
+                if at <= latest and m.deadline(cpu) < FOREVER:
                     yield ("slice", cpu, at - m.now)
                     for how in self.ends_late if running not in self.steady else ():
                         if running != victim or how != "exit":
@@ -83,6 +96,8 @@ class Moves:
         match action:
             case ("wake", int(task)):
                 m.wake(task)
+            case ("advance", int(ns)):
+                m.advance(ns)
             case ("fork", int(number), int(cpu)):
                 m.fork(self.kinds[number], cpu)
             case (str(how), int(cpu), int(after)):

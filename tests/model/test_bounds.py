@@ -110,6 +110,32 @@ enqueue b to b slice 4ms
 dispatch { take a at most 50% every 16ms take b }
 """
 
+CAPPED = """
+queue night fifo
+queue day fifo
+class night when nice < 0
+class day
+cap night at 25% every 32ms
+enqueue night to night slice 4ms
+enqueue day to day slice 4ms
+dispatch { take day at most 50% every 16ms take night }
+"""
+
+UNLIMITED = """
+queue all fifo
+class everyone
+enqueue everyone to all slice unlimited contended 4ms
+dispatch { take all }
+"""
+
+CGROUPS = """
+assume cgroups <= 3
+queue cell fifo per cgroup
+class everyone
+enqueue everyone to cell slice 4ms
+dispatch { take cell }
+"""
+
 A, B, C = nice(-1), nice(0), nice(1)
 
 
@@ -123,7 +149,8 @@ def narrow(*cpus: int) -> Profile:
 
 @dataclass(frozen=True)
 class Case:
-    """`victim`: the kind of task that waits. `least`: see the module. `served`: as `Moves.cpus`."""
+    """`victim`: the kind of task that waits. `least`: see the module. `served`: as
+    `Moves.cpus`; `apart`: so many contenders of each queue, not in all."""
 
     name: str
     text: str
@@ -139,6 +166,7 @@ class Case:
     short_ns: tuple[int, ...] = ()
     states: int = 4_000
     served: int | None = None
+    apart: bool = False
 
 
 KEEP = "keep at most 2 when task.used < head(all) take all"
@@ -151,7 +179,8 @@ CASES = (
          ends=("yield", "sleep", "exit"), short_ns=(10_000,)),
     Case("fifo, 2 cpus", FIFO, (Profile(),), 2, 50, llcs=(0, 0)),
     Case("fifo, narrow", FIFO, (narrow(0), narrow(1), narrow(0, 1)), 2, 50, llcs=(0, 0)),
-    Case("steal", STEAL, (narrow(0, 1), narrow(0)), 4, 40, llcs=(0, 0), served=1),
+    Case("steal", STEAL, (narrow(0, 1), narrow(0)), 3, 50, victim=1, llcs=(0, 0), served=1,
+         ends_late=("exit",)),
     Case("vtime", FAIR.format("100..100", "-4ms..8ms", "take all"), weights(100), 3, 25),
     Case("vtime, ticks", FAIR.format("100..100", "-4ms..8ms", "take all"), weights(100), 3, 25,
          tick_ns=4 * MS, late=(1,)),
@@ -167,13 +196,21 @@ CASES = (
          tuple(Profile(weight=w, nice=n) for w in (400, 100) for n in (0, -1)), 2, 30, victim=2),
     Case("lag", KEYS.format("100..100", "-4ms..16ms", "4ms", "8ms"), (A, B), 3, 30, victim=1),
     Case("moment", MOMENTS, (A, B), 3, 70, victim=1),
-    Case("count, upper", TWO.format("take a at most 2 take b"), (A, B), 3, 50),
-    Case("count, lower", TWO.format("take a at most 2 take b"), (A, B), 3, 50, victim=1),
+    Case("count, upper", TWO.format("take a at most 2 take b"), (A, B), 3, 75, apart=True),
+    Case("count, lower", TWO.format("take a at most 2 take b"), (A, B), 3, 85, victim=1,
+         apart=True),
     Case("counts", THREE.format("take a at most 1 take b at most 2 take c"), (A, B, C), 3, 35,
          victim=2),
-    Case("bucket, upper", TWO.format("take a at most 50% every 16ms take b"), (A, B), 3, 40),
-    Case("bucket, lower", TWO.format("take a at most 50% every 16ms take b"), (A, B), 3, 50,
-         victim=1),
+    Case("count and bucket", THREE.format("take a at most 50% every 16ms take b at most 1 take c"),
+         (A, B, C), 2, 70, victim=2, ends_late=("exit",), apart=True),
+    Case("bucket, upper", TWO.format("take a at most 50% every 16ms take b"), (A, B), 3, 65,
+         apart=True),
+    Case("bucket, lower", TWO.format("take a at most 50% every 16ms take b"), (A, B), 3, 65,
+         victim=1, apart=True),
+    Case("cap", CAPPED, (A, B), 2, 25, states=1_500),
+    Case("unlimited", UNLIMITED, (Profile(),), 3, 50, tick_ns=MS, late=(0, 1),
+         ends=("yield", "sleep", "exit"), short_ns=(2 * MS, 4 * MS, 6 * MS)),
+    Case("cgroups", CGROUPS, tuple(Profile(cgroup=i) for i in range(3)), 3, 30),
     Case("preempt", PREEMPT, (A, B), 3, 50, victim=1),
     Case("share, more", THREE.format("share a 2, b 1, c 1"), (A, B, C), 3, 45),
     Case("share, less", THREE.format("share a 2, b 1, c 1"), (A, B, C), 3, 50, victim=2),
@@ -217,7 +254,7 @@ def search(case: Case) -> tuple[str, Found]:
     cls = m.class_name(victim)
     assert cls is not None
     moves = Moves(case.runnable, case.kinds, case.ends, case.late, case.short_ns, case.ends_late,
-                  cpus=case.served)  # fmt: skip
+                  cpus=case.served, apart=case.apart)  # fmt: skip
     return cls, explore(m, victim, moves, case.states)
 
 

@@ -82,7 +82,7 @@ def test_no_task_is_lost_and_a_run_replays(path: Path, topology: Topology) -> No
     policy = shipped(path)
     m = Machine(policy, topology, parameters=declared(policy))
     other = m.copy()
-    for action in run(m, 7, 250):
+    for action in run(m, 7, 100):
         do(other, action)
     assert other.events == m.events
     assert other.normal_form(0) == m.normal_form(0)
@@ -187,7 +187,7 @@ def test_equal_forms_have_the_same_future(path: Path | None) -> None:
             m.fork(Profile(weight=weight), number % len(m.cpus))
         if any(contended < 1 << 62 for contended in m.program.contended):
             continue
-        for machines in _forms(m, 3, 150).values():
+        for machines in _forms(m, 3, 80).values():
             for other in machines[1:3]:
                 again += _same_future(machines[0].copy(), other.copy())
     assert again or path is not None
