@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from schedc.diagnostics.model import Diagnostic, Edit, Fix, Label, error
-from schedc.prove.parameters import milliseconds
+from schedc.prove.parameters import at_most, milliseconds
 from schedc.prove.result import Obligation, Proof, Verdict
 from schedc.source import Span
 
@@ -98,8 +98,8 @@ def _help(run: dict[str, Any]) -> str:
     for one in run.get("help", ()):
         if not one.get("proves"):
             return f"write {one['text']}"
-        wait = milliseconds(one["bound_ns"]) if one.get("bound_ns") else ""
-        found = f", with waits below {wait}" if wait else ""
+        wait = at_most(one["bound_ns"]) if one.get("bound_ns") else ""
+        found = f", with waits of at most {wait}" if wait else ""
         return f"write {one['text']}: then it proves{found}"
     return ""
 

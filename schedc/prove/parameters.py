@@ -59,6 +59,14 @@ def declared(policy: Policy) -> Parameters:
     return Parameters(policy.runnable, policy.weight, tunes)
 
 
+def at_most(ns: int) -> str:
+    """A time with four digits, rounded up: what is called a bound must be one."""
+    from math import ceil, floor, log10
+
+    unit = 10 ** max(floor(log10(ns)) - 3, 0) if ns > 0 else 1
+    return milliseconds(ceil(ns / unit) * unit)
+
+
 def milliseconds(ns: int | float) -> str:
     """For people: `24 ms`, `1.56 s`."""
     ms = ns / NS_PER_MS

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
 
-from schedc.prove.parameters import milliseconds
+from schedc.prove.parameters import at_most, milliseconds
 from schedc.prove.result import PROPERTIES, WATCHDOG_NS, Bound, Obligation, Proof, Verdict
 
 _WIDTH = 100
@@ -68,16 +68,8 @@ def bounds(proof: Proof) -> str:
         + _table(head, rows)
     )
     if proof.verdict is not Verdict.proved:
-        table += "\n\nWhat isn't proved has no bound; the bounds above hold only if all else does."
+        table += "\n\nObligations are missing, so these bounds are not proved either."
     return table
-
-
-def at_most(ns: int) -> str:
-    """A time with four digits, rounded up: what is called a bound must be one."""
-    from math import ceil, floor, log10
-
-    unit = 10 ** max(floor(log10(ns)) - 3, 0) if ns > 0 else 1
-    return milliseconds(ceil(ns / unit) * unit)
 
 
 def formula(bound: Bound) -> str:

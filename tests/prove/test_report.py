@@ -8,6 +8,7 @@ import pytest
 from schedc.diagnostics.model import Severity
 from schedc.prove import report
 from schedc.prove.diagnose import diagnose
+from schedc.prove.parameters import at_most
 from schedc.prove.result import Bound, Verdict
 from schedc.source import Span
 from tests.prove import samples
@@ -59,7 +60,7 @@ def test_a_proof_has_no_diagnostics() -> None:
      (1_560_000_000, "1.56 s"), (18_200_100_000, "18.21 s")],
 )  # fmt: skip
 def test_bounds_are_rounded_up(ns: int, text: str) -> None:
-    assert report.at_most(ns) == text
+    assert at_most(ns) == text
 
 
 @pytest.mark.parametrize(
@@ -99,7 +100,7 @@ def test_a_run_blames_lines_and_mends_them() -> None:
     assert found.code == "E0501" and found.message == "a task of class `all` may wait for ever"
     assert (found.span, found.label) == (Span(7, 9), "always first")
     assert [label.span for label in found.secondary] == [Span(1, 2, "b")]
-    assert found.help == "write `no`: then it proves, with waits below 700 ms"
+    assert found.help == "write `no`: then it proves, with waits of at most 700 ms"
     assert found.fix is not None and found.fix.edits[0].replacement == "no"
     untried = {**RUN, "help": [{**RUN["help"][0], "proves": False}]}  # type: ignore[dict-item]
     (found,) = diagnose(replace(proof, run=untried))

@@ -68,7 +68,7 @@ def test_vtime_with_all_weights_is_not_proved() -> None:
     policy = replace(alone("by vtime within -20ms..100ms", "task.v"), weight=Interval(1, 10_000))
     found = obligations(policy)["starvation-free.everyone"]
     assert found.verdict is Verdict.unproven
-    assert found.reason.startswith("the bound passes the watchdog: W(64) = 924.7 s")
+    assert found.reason.startswith("the bound passes the watchdog: W(64) = 924.8 s")
     assert "drift 1/64" in found.hint
 
 

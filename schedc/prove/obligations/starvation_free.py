@@ -18,7 +18,7 @@ from schedc.prove.assumptions import assumptions
 from schedc.prove.compose import Failure, Kinds, Route, routes
 from schedc.prove.discipline import Drift, Fifo, Now, Opaque, Vtime, discipline
 from schedc.prove.linear import Linear, nonnegative, up
-from schedc.prove.parameters import Parameters, milliseconds
+from schedc.prove.parameters import Parameters, at_most, milliseconds
 from schedc.prove.result import WATCHDOG_NS, Assumption, Bound, Obligation, Verdict
 from schedc.prove.service import WAIT, Paced, Way
 from schedc.prove.solve import Query
@@ -183,10 +183,10 @@ def _within(policy: ir.Policy, known: Times, case: _Case, bound: Bound) -> Query
     return Query(
         f"starvation-free.{bound.cls}", "starvation-free",
         f"with {runnable} contenders a cpu, no runnable task of class {bound.cls} waits for longer "
-        f"than {milliseconds(wait)}; {kept}: {milliseconds(bound.promise_ns)}",
+        f"than {at_most(wait)}; {kept}: {milliseconds(bound.promise_ns)}",
         bound.span, tuple(claims), z3.And(total <= wait, wait <= bound.promise_ns),
         hint=_advice(known, case, bound),
-        reason=f"the bound passes {kept}: W({runnable}) = {milliseconds(wait)}, more than "
+        reason=f"the bound passes {kept}: W({runnable}) = {at_most(wait)}, more than "
         f"{milliseconds(bound.promise_ns)}; the most contenders that prove: {bound.most_runnable}",
     )  # fmt: skip
 
