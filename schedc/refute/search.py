@@ -14,13 +14,16 @@ from schedc.ir import nodes as ir
 from schedc.model import Program
 from schedc.prove.parameters import Parameters
 from schedc.prove.result import WATCHDOG_NS
+from schedc.refute import breadth
 from schedc.refute.run import Run, blocks_of
 from schedc.refute.scenario import VICTIM, Outcome, Scenario, Theatre
-from schedc.refute.strategies import scenarios, topologies
+from schedc.refute.strategies import casts, scenarios, topologies
 
-BUDGET = 60_000
+BUDGET = 50_000
 """Steps of all plays together."""
 
+_CASTS = 3
+"""Breadth-first searches, over all settings."""
 _GLANCE = 300
 """Steps in which a scenario may show that a form comes back; else it is put off."""
 _PATIENCE = 20_000
@@ -40,6 +43,7 @@ class Search:
     def __init__(self, policy: ir.Policy, parameters: Parameters, wanted: tuple[str, ...]) -> None:
         self.policy, self.parameters, self.wanted = policy, parameters, wanted
         self.left = BUDGET
+        self.casts = _CASTS
 
     def run(self, tunes: Mapping[str, int]) -> Run | None:
         """The first scenario that starves somebody in a few steps; else those in which a victim
@@ -59,14 +63,34 @@ class Search:
             found = self._alone(program, best) or self._grown(program, best)
             if found is not None:
                 return self._told(program, tunes, *self._shorter(program, *found))
+            unforeseen = self._unforeseen(program)
+            if unforeseen is not None:
+                return self._told(program, tunes, *unforeseen)
+        return None
+
+    def _unforeseen(self, program: Program) -> tuple[Scenario, Outcome] | None:
+        """Breadth first, a few casts."""
+        for profiles in casts(self.policy, program.topology, self.wanted):
+            if not self.casts:
+                return None
+            self.casts -= 1
+            found = breadth.search(program, self.parameters, profiles)
+            if found is not None:
+                play = found.play
+                cls = play.machine.class_name(play.number[VICTIM]) or ""
+                outcome = Outcome(play, 0, found.since, found.turn, cls, waits=True)
+                return Scenario(profiles, ()), outcome
         return None
 
     def _play(self, program: Program, scenario: Scenario) -> Outcome:
-        longest = max(promise_of(self.policy, cls.name) for cls in self.policy.classes)
         within = replace(scenario, limit=max(1, min(scenario.limit, self.left)))
-        outcome = Theatre(program, self.parameters, within).perform(longest)
+        outcome = self._perform(program, within)
         self.left -= outcome.used
         return outcome
+
+    def _perform(self, program: Program, scenario: Scenario) -> Outcome:
+        longest = max(promise_of(self.policy, cls.name) for cls in self.policy.classes)
+        return Theatre(program, self.parameters, scenario).perform(longest)
 
     def _starves(self, outcome: Outcome) -> bool:
         if not outcome.cls or not outcome.waits:
@@ -140,7 +164,7 @@ class Search:
         low, high, kind = 0, scenario.alone, bool(outcome.turn)
         while high - low > 1:
             tried = replace(scenario, alone=(low + high) // 2)
-            found = self._play(program, tried)
+            found = self._perform(program, tried)  # found already: this is not searching
             if self._starves(found) and bool(found.turn) == kind:
                 scenario, outcome, high = tried, found, tried.alone
             else:

@@ -65,6 +65,17 @@ def scenarios(policy: ir.Policy, topology: Topology, wanted: tuple[str, ...]) ->
                 )
 
 
+def casts(
+    policy: ir.Policy, topology: Topology, wanted: tuple[str, ...]
+) -> Iterator[tuple[Profile, ...]]:
+    """Profiles of a victim and of its competitors, one a cpu."""
+    made = shapes(policy, topology.cpus)
+    victims = _distinct(made[name].light for name in wanted)
+    rivals = _distinct(several.heavy for several in made.values())
+    for rival, victim in product(rivals, victims):
+        yield (_placed(victim, 0), *_cast(rival, topology))
+
+
 def behaviours(policy: ir.Policy, lengths: tuple[int, ...]) -> Iterator[Behaviour]:
     """What competitors do: hogs, tasks that fork and exit, tasks that sleep before a threshold,
     tasks that yield at once, tasks that change their name."""

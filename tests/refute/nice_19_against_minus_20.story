@@ -12,14 +12,13 @@ a task of class `everyone` can wait 30.02 s, longer than 30 s: 4 tasks on 1 cpu 
      6   0.03  -       c sleeps; cpu 0 is idle
      7   0.03  victim  victim is forked, and runs at once
      8  24.03  victim  victim's slice is over; nobody else, it goes on
-               ^ step 8: 24 times, 576 ms
-     9 576.03  victim  a wakes                                          all: a -20 ms
-    10 576.03  victim  b wakes                                          all: a -20 ms, b -20 ms
-    11 576.03  victim  c wakes                                          all: a -20 ms, 2 more
-    12 600.03  a       victim's slice is over; line 21 takes a          all: 2 ahead, victim +100 ms
-    13 624.03  b       a's slice is over; line 21 takes b               all: 2 ahead, victim +100 ms
-    14 648.03  c       b's slice is over; line 21 takes c               all: 2 ahead, victim +100 ms
-    15 672.03  a       c's slice is over; line 21 takes a               all: 2 ahead, victim +100 ms
+     9  24.03  victim  a wakes                                          all: a -20 ms
+    10  24.03  victim  b wakes                                          all: a -20 ms, b -20 ms
+    11  24.03  victim  c wakes                                          all: a -20 ms, 2 more
+    12  48.03  a       victim's slice is over; line 21 takes a          all: 2 ahead, victim +100 ms
+    13  72.03  b       a's slice is over; line 21 takes b               all: 2 ahead, victim +100 ms
+    14  96.03  c       b's slice is over; line 21 takes c               all: 2 ahead, victim +100 ms
+    15 120.03  a       c's slice is over; line 21 takes a               all: 2 ahead, victim +100 ms
                ^ steps 13 to 15: 417 times, 30.02 s; each turn brings `victim` 229.5 us nearer
 
 `victim` does come nearer, but after 30.02 s it still waits; the kernel ends a scheduler that lets a

@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from schedc.model import Machine
+from schedc.model import Machine, Program
 from schedc.model.replay import why_not
 from schedc.prove.parameters import declared
-from schedc.refute import refute
+from schedc.prove.prove import prove
+from schedc.refute import breadth, refute
 from schedc.refute.profiles import shapes, thresholds, weight_of
+from schedc.refute.strategies import casts, topologies
 from tests.refute.policies import ROOT, policy_of, run_of, source_of, typed
 
 CROWD = """policy crowd 1.0.0
@@ -95,6 +97,27 @@ def test_a_class_that_is_kept_by_short_bursts() -> None:
     assert why_not(run, policy_of(SLEEPERS)) is None
     turn = run["blocks"][-1]["steps"]
     assert any(step.get("how") == "sleep" for step in turn)
+
+
+@pytest.mark.parametrize(
+    "folder", ["refuted/strict_priority", "stalls/scx_1185", "stalls/scx_728", "stalls/scx_2268"]
+)
+def test_breadth_first_needs_no_script(folder: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("schedc.refute.search.scenarios", lambda *_: iter(()))
+    policy = typed(source_of(ROOT / "examples" / folder / "flawed.sched"))
+    parameters = declared(policy)
+    run = refute(policy, parameters, prove(policy, parameters))
+    assert run is not None
+    assert run.kind == "lasso"
+    assert why_not(run.as_json(), policy) is None
+
+
+def test_breadth_first_finds_nothing_in_a_fifo() -> None:
+    policy = policy_of(CROWD)
+    (topology,) = topologies(policy)
+    program = Program(policy, topology, {})
+    for profiles in casts(policy, topology, ("everyone",)):
+        assert breadth.search(program, declared(policy), profiles) is None
 
 
 def test_who_is_starved_is_below_the_unbounded_line() -> None:
