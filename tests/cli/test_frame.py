@@ -188,8 +188,9 @@ def test_completion_knows_commands_and_options() -> None:
 def test_start_up_is_quick(
     arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The goal is 200 ms on an idle machine, once the proof is in the cache. Processor time is measured, because a busy machine
-    would be; shared caches still slow it, so an empty program (10 to 15 ms) is a second measure."""
+    """The goal is 200 ms on an idle machine, once the proof is in the cache. Processor time is
+    measured, because a busy machine would be; shared caches still slow it, so an empty program (10
+    to 15 ms) is a second measure."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     best = min(_cpu_time([*SCHEDC, *arguments]) for _ in range(5))
     empty = min(_cpu_time([sys.executable, "-c", "pass"]) for _ in range(5))
