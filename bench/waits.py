@@ -12,8 +12,8 @@ bound, the longest wait seen, their ratio. Method: in one machine of two cpus, f
 The waits are the scheduler's own counters (the longest from insertion to running, per class) and
 the victims' own clocks. How many tasks contend is counted in the guest; the bound is the prover's
 for 64 a cpu, or for as many as were counted if there were more. A stint's overrun (tau) is measured
-first: two hogs on a cpu, slices of 20 ms; a bound is shown for tau = 4 ms, for which it is proved by
-default, and for what was measured (and may then pass what is promised).
+first: two hogs on a cpu, slices of 20 ms; a bound is shown for tau = 4 ms, for which it is proved
+by default, and for what was measured (and may then pass what is promised).
 
 What the file of --out holds already is not run again; bounds are not kept in it.
 
