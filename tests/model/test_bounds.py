@@ -181,6 +181,8 @@ CASES = (
     Case("fifo, narrow", FIFO, (narrow(0), narrow(1), narrow(0, 1)), 2, 50, llcs=(0, 0)),
     Case("steal", STEAL, (narrow(0, 1), narrow(0)), 3, 50, victim=1, llcs=(0, 0), served=1,
          ends_late=("exit",)),
+    Case("placed", FIFO.replace("enqueue", "place { idle prev idle anywhere }\nenqueue", 1),
+         (narrow(0, 1), narrow(0)), 2, 30, llcs=(0, 0)),
     Case("vtime", FAIR.format("100..100", "-4ms..8ms", "take all"), weights(100), 3, 25),
     Case("vtime, ticks", FAIR.format("100..100", "-4ms..8ms", "take all"), weights(100), 3, 25,
          tick_ns=4 * MS, late=(1,)),

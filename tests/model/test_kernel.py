@@ -121,6 +121,18 @@ def test_while_a_higher_class_has_the_cpu_nothing_is_picked() -> None:
         machine(FIFO).rt_done(0)
 
 
+def test_a_higher_class_takes_an_idle_cpu() -> None:
+    m = machine(PLACED, cpus=2)
+    m.rt_begin(0)
+    m.fork(Profile(), 0)
+    assert (m.running(0), m.running(1)) == (None, 0)
+    with pytest.raises(Illegal, match="not idle"):
+        m.rt_begin(1)
+    m.rt_done(0)
+    m.fork(Profile(), 0)
+    assert m.running(0) == 1
+
+
 def test_a_claimed_cpu_is_given_to_one_task_only() -> None:
     m = machine(PLACED, cpus=2)
     tasks = [m.fork(Profile(), 0) for _ in range(3)]
