@@ -67,6 +67,15 @@ def test_a_shipped_policy_states_its_bounds(path: Path) -> None:
     assert row.endswith(f"| {longest:.1f} s |"), (row, longest)
 
 
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_a_walkthrough_states_the_bounds(path: Path) -> None:
+    proof = proof_of(path.read_text(encoding="utf-8"))
+    said = (path.parent / "README.md").read_text(encoding="utf-8")
+    for one in proof.bounds:
+        seconds = one.wait_ns(proof.runnable) / 1e9
+        assert re.search(rf"\b{seconds:.1f}\ss\b", said), (one.cls, seconds)
+
+
 @pytest.mark.parametrize("text", BLOCKS)
 def test_a_policy_of_the_docs_is_proved(text: str) -> None:
     assert unproved(proof_of(text)) == []
