@@ -48,7 +48,7 @@ fuzz: venv-dev
 	$(PYTEST) -q -n 2 -m slow --timeout 0 tests/fuzz
 
 campaign: venv-dev
-	$(PYTEST) -q -n 2 -m slow --timeout 0 tests/prove
+	$(PYTEST) -q -n 2 -m slow --timeout 0 tests/prove tests/model
 
 update: venv-dev
 	$(PYTEST) -q --update tests/ui tests/stages

@@ -1,6 +1,6 @@
 """How long proofs take: by policy, and how that grows with classes, queues and tunables.
 
-    python bench/prove.py [--runs 5] [--json]
+    python -m bench.prove [--runs 5] [--json]
 
 Input: the shipped policies, and policies made here of so many classes, queues and tunables. Output:
 a table (or JSON): time to prove (obligations made, printed and solved; nothing cached), to take a
@@ -17,22 +17,19 @@ import argparse
 import json
 import os
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from schedc.pipeline import Analysis, analyze, policy_bytes, prove
+from schedc.prove.certificate import certify
+from schedc.prove.recheck import Files, recheck
+from schedc.prove.result import Proof, Verdict
+from schedc.source import Source
+
 ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT))
-
-from schedc.pipeline import Analysis, analyze, policy_bytes, prove  # noqa: E402
-from schedc.prove.certificate import certify  # noqa: E402
-from schedc.prove.recheck import Files, recheck  # noqa: E402
-from schedc.prove.result import Proof, Verdict  # noqa: E402
-from schedc.source import Source  # noqa: E402
-
 CLASSES = (1, 2, 4, 8, 16)
 QUEUES = (1, 2, 4, 8)
 TUNABLES = (0, 2, 4, 8, 12)
