@@ -132,7 +132,9 @@ def go_on(m: Machine, c: Cpu, prev: Task, pays: int, by: int) -> None:
     c.ended, c.line, c.last, c.retry = False, pays, prev.id, 0
     c.running_since = c.began = m.now
     queueing.follow(m, prev, c.number)
-    m.tell("keep", c.number, prev, program.queue_of[prev.cls], value=slice_ns, line=by)
+    queue = program.queue_of[prev.cls]
+    domain = m.domain(queue, prev, c.number)
+    m.tell("keep", c.number, prev, queue, domain, value=slice_ns, line=by)
 
 
 def _first_waited(m: Machine, c: Cpu, queue: int) -> int:

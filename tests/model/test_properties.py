@@ -89,7 +89,7 @@ def test_no_task_is_lost_and_a_run_replays(path: Path, topology: Topology) -> No
     assert any(t.state != GONE for t in m.tasks)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.data())
 def test_no_task_is_lost_whatever_is_chosen(data: st.DataObject) -> None:
     path = data.draw(st.sampled_from(SHIPPED))
@@ -101,7 +101,7 @@ def test_no_task_is_lost_whatever_is_chosen(data: st.DataObject) -> None:
         consistent(m)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.integers(0, 1 << 32), st.sampled_from(SHIPPED))
 def test_a_stint_never_outlasts_its_deadline(seed: int, path: Path) -> None:
     policy = shipped(path)
@@ -187,7 +187,7 @@ def test_equal_forms_have_the_same_future(path: Path | None) -> None:
             m.fork(Profile(weight=weight), number % len(m.cpus))
         if any(contended < 1 << 62 for contended in m.program.contended):
             continue
-        for machines in _forms(m, 3, 80).values():
+        for machines in _forms(m, 3, 60).values():
             for other in machines[1:3]:
                 again += _same_future(machines[0].copy(), other.copy())
     assert again or path is not None
