@@ -26,13 +26,14 @@ Past = Literal["new", "ran", "slept"]
 
 _FORMS, _PERIOD, _SETTLED = 40, 280, 1200
 """A form that comes back is looked for in some steps; later turns only differ in keys."""
+_FOR_EVER = 1 << 62
 _COST_OF_FORM, _COST_OF_PLAY = 4, 20
 _FEW = 12
 """With more competitors no form comes back soon, and to look for one takes long."""
 _OTHERS = 600
 _BRIEF_NS = 1_000_000
 _NAP_NS = 10_000
-_HOPELESS, _LONGEST = 256, 8000
+_HOPELESS, _LONGEST = 256, 16_000
 """After so many steps a play is given up if at its pace the promise takes more than the second."""
 
 
@@ -159,10 +160,20 @@ class Theatre:
         play = self.play
         cls, waits = play.machine.class_name(play.number[VICTIM]) or "", play.waits(VICTIM)
         hoped, steps = wait_ns, len(play.steps) - since
-        if waits and not turn and wait_ns * _LONGEST >= self.promise_ns * steps:
+        quick = wait_ns * _LONGEST >= self.promise_ns * steps
+        if waits and not turn and quick and not self._served(since):
+            hoped = _FOR_EVER
+        elif waits and not turn and quick:
             nearer = max(1, gap - self._gap())
             hoped = max(wait_ns, wait_ns * gap // nearer)
         return Outcome(play, wait_ns, since, turn, cls, self._cost(), waits, hoped)
+
+    def _served(self, since: int) -> bool:
+        """Whether anybody of the victim's queue ran while it waited."""
+        play, tasks = self.play, self.play.machine.tasks
+        queue = tasks[play.number[VICTIM]].queue
+        ran = {name for step in play.steps[since:] for name in step.runs if name}
+        return any(tasks[play.number[name]].queue == queue for name in ran)
 
     def _gap(self) -> int:
         """How far the victim's key is from the lowest that its queue allows; its place in a

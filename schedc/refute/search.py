@@ -19,7 +19,7 @@ from schedc.refute.run import Run, blocks_of
 from schedc.refute.scenario import VICTIM, Outcome, Scenario, Theatre
 from schedc.refute.strategies import casts, scenarios, topologies
 
-BUDGET = 50_000
+BUDGET = 70_000
 """Steps of all plays together."""
 
 _CASTS = 3

@@ -12,6 +12,7 @@ from textwrap import wrap
 from typing import Any
 
 from schedc.ir import nodes as ir
+from schedc.refute.blame import above
 from schedc.refute.retell import EDGE, Place, Retold, Row, Scene, retell
 from schedc.refute.words import duration, milliseconds, offset, plural
 from schedc.source import Source, Span
@@ -37,7 +38,7 @@ def tell(run: Mapping[str, Any], policy: ir.Policy, source: Source, *, alone: bo
         "",
         *_table(run, policy, source, told),
         "",
-        *wrap(" ".join(_moral(run, told)), _WIDTH),
+        *wrap(" ".join(_moral(run, policy, told)), _WIDTH),
         "",
         *(_blame(run, source) if alone else ()),
         *(_help(run, source) if alone else ()),
@@ -227,7 +228,7 @@ def _shortened(names: list[str], victim: str) -> str:
 # --- what it means -------------------------------------------------------------------------------
 
 
-def _moral(run: Mapping[str, Any], told: Retold) -> Iterator[str]:
+def _moral(run: Mapping[str, Any], policy: ir.Policy, told: Retold) -> Iterator[str]:
     victim, promise = run["victim"], run["promise_ns"]
     limit = (
         "the kernel ends a scheduler that lets a task wait for 30 s"
@@ -240,6 +241,10 @@ def _moral(run: Mapping[str, Any], told: Retold) -> Iterator[str]:
             yield f"order. `{victim}` is no nearer, and can wait for ever; {limit}."
         case "drift":
             wait = duration(run["wait_ns"])
+            if above(policy, told):
+                yield f"Others are served all the time, and after {wait} `{victim}` still waits;"
+                yield f"{limit}."
+                return
             yield f"`{victim}` does come nearer, but after {wait} it still waits; {limit}."
         case _:
             ahead, wait = _contenders(run) - 1, duration(run["wait_ns"])

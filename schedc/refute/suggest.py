@@ -20,7 +20,6 @@ from schedc.prove.result import WATCHDOG_NS, Proof, Verdict
 from schedc.records import dataclass
 from schedc.refute.blame import above, span_json
 from schedc.refute.retell import Retold
-from schedc.refute.words import duration
 from schedc.source import Span
 
 _MOST = 6
@@ -93,15 +92,14 @@ def _edits(
     if queue is None:
         return
     if run["kind"] == "crowd" and queue.window is None:
-        yield from _fewer(policy, proof, run["victim_class"])
-        yield from _shorter(policy, queue)
+        yield from _fewer(policy, proof)
     elif queue.order == "vtime":
         yield from _charged(policy, told)
         yield from _drifting(policy, queue)
         yield from _narrow_weights(policy)
     elif queue.order == "moment":
         yield from _narrow_window(policy, queue)
-    yield from _fewer(policy, proof, run["victim_class"])
+    yield from _fewer(policy, proof)
 
 
 def _bounded_lines(policy: ir.Policy, lines: list[int]) -> Iterator[Edit]:
@@ -205,7 +203,7 @@ def _narrow_window(policy: ir.Policy, queue: ir.Queue) -> Iterator[Edit]:
         yield Edit(f"`{text}`", replace(policy, queues=queues), ((queue.span, text),))
 
 
-def _fewer(policy: ir.Policy, proof: Proof | None, cls: str) -> Iterator[Edit]:
+def _fewer(policy: ir.Policy, proof: Proof | None) -> Iterator[Edit]:
     """As many contenders as the formula allows."""
     bounds = proof.bounds if proof is not None else ()
     most = min((one.most_runnable for one in bounds), default=0)
@@ -214,14 +212,6 @@ def _fewer(policy: ir.Policy, proof: Proof | None, cls: str) -> Iterator[Edit]:
             f"`assume runnable <= {most} per cpu`, if no more contend",
             replace(policy, runnable=most),
         )
-
-
-def _shorter(policy: ir.Policy, queue: ir.Queue) -> Iterator[Edit]:
-    """Shorter turns."""
-    for rule in policy.rules:
-        if rule.queue == queue.name and isinstance(rule.slice, ir.Slice) and rule.slice.high > 4e6:
-            yield Edit(f"a shorter slice than {duration(rule.slice.high)}", policy)
-            return
 
 
 def declaration(queue: ir.Queue) -> str:
