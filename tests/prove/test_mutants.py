@@ -91,6 +91,6 @@ def test_campaign() -> None:
     judged = [judge(one) for one in campaign()]
     TABLE.write_text(report(judged))
     counts = Counter(one.verdict for one in judged)
-    assert counts["refuted"] > 30 and counts["unproven"] > 100
+    assert counts["refuted"] > 30 and counts["unproven"] > 80
     for one in judged:
         check(one)
