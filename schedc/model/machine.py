@@ -19,7 +19,7 @@ from collections.abc import Hashable, Mapping
 from typing import TYPE_CHECKING
 
 from schedc.ir.nodes import KEEP_SLICE_NS, TICK_MARGIN_NS, Policy
-from schedc.model import dispatch, normal, placing, queueing
+from schedc.model import changes, dispatch, normal, placing, queueing
 from schedc.model.program import Program
 from schedc.model.state import (
     ASLEEP,
@@ -82,7 +82,7 @@ class Machine(Views):
         if cpu not in task.allowed:
             task.cpu = min(task.allowed)
         self._become_runnable(task, selects=not task.pinned, waking=False)
-        self._settle()
+        self.look()
         return task.id
 
     def wake(
@@ -97,7 +97,7 @@ class Machine(Views):
         self.tell("wake", task.cpu, task)
         queueing.note_wake(self, task, None if waker is None else self.tasks[waker])
         self._become_runnable(task, selects=not task.pinned, waking=True)
-        self._settle()
+        self.look()
 
     def end_stint(self, number: int, after_ns: int, how: str) -> None:
         """The stint on a cpu ends `after_ns` after it began."""
@@ -111,7 +111,7 @@ class Machine(Views):
         self._pass_until(at)
         self._require(cpu.running >= 0, "the stint has ended before")
         self._end(cpu, self.tasks[cpu.running], how)
-        self._settle()
+        self.look()
 
     def rt_begin(self, number: int) -> None:
         """A higher scheduling class takes an idle cpu."""
@@ -126,8 +126,8 @@ class Machine(Views):
         self._require(cpu.rt, "no higher class has that cpu")
         cpu.rt = False
         self.tell("back", number)
-        self._pick(cpu, None)
-        self._settle()
+        self.pick(cpu, None)
+        self.look()
 
     def advance(self, ns: int) -> None:
         """Time passes; nothing else happens."""
@@ -138,13 +138,13 @@ class Machine(Views):
         cpu = self.cpus[number]
         self._require(cpu.running >= 0, "nothing runs there")
         task = self.tasks[cpu.running]
-        self._account(cpu, task)
+        self.account(cpu, task)
         self.tell("tick", number, task)
         self.handle("tick", task, number, self.now - cpu.started)
         if queueing.retries(self, cpu):
             self.tell("retry", number, task)
             self._cut(cpu)
-        self._settle()
+        self.look()
 
     def set_affinity(self, number: int, cpus: frozenset[int]) -> None:
         """The cpus that a task may use change: it is queued anew, and its wait goes on."""
@@ -152,14 +152,14 @@ class Machine(Views):
         task = self.tasks[number]
         task.allowed = cpus & self.program.all_cpus
         task.pinned = len(task.allowed) == 1 or task.profile.held
-        self._queue_anew(task)
+        changes.queue_anew(self, task)
 
     def set_profile(self, number: int, profile: Profile) -> None:
         """Weight, nice or control group of a task change: it is queued anew. (`allowed` stays.)"""
         task = self.tasks[number]
         task.profile = profile
         self.set_facts(task, allowed=False)
-        self._queue_anew(task)
+        changes.queue_anew(self, task)
 
     def set_weight(self, number: int, weight: int) -> None:
         """A task's weight changes."""
@@ -216,21 +216,21 @@ class Machine(Views):
         cpu.slice_end = min(cpu.slice_end, self.now)
         cpu.due = min(cpu.due, self.now + self.tick_ns)
 
-    def _settle(self) -> None:
+    def look(self) -> None:
         """Cpus that were told to look for a task do so."""
         pending = self.pending
         while pending:
             cpu = self.cpus[pending.pop(0)]
             if cpu.running < 0 and not cpu.rt:
-                self._pick(cpu, None)
+                self.pick(cpu, None)
 
-    def _account(self, cpu: Cpu, task: Task) -> None:
+    def account(self, cpu: Cpu, task: Task) -> None:
         task.exec_ns += self.now - cpu.exec_from
         cpu.exec_from = self.now
 
     def _end(self, cpu: Cpu, task: Task, how: str) -> None:
         """A stint is over."""
-        self._account(cpu, task)
+        self.account(cpu, task)
         if how == "slice":
             self._require(cpu.slice_end <= self.now, "its slice is not used up")
         elif how == "preempted_by_rt":
@@ -239,19 +239,19 @@ class Machine(Views):
         elif how == "yield":
             cpu.slice_end = min(cpu.slice_end, self.now)
         else:
-            self._stopping(cpu, task, runnable=False)
+            self.stopping(cpu, task, runnable=False)
             self.count_runnable(task, -1)
             self.handle("sleep", task, task.cpu, 0)
             task.slept_at = self.now
             task.state = ASLEEP if how == "sleep" else GONE
             self.tell(how, cpu.number, task)
-            self._pick(cpu, None)
+            self.pick(cpu, None)
             return
-        self._pick(cpu, task)
+        self.pick(cpu, task)
 
     def _yield_to_rt(self, cpu: Cpu, task: Task) -> None:
         left = cpu.slice_end - self.now
-        self._stopping(cpu, task, runnable=True)
+        self.stopping(cpu, task, runnable=True)
         cpu.rt = True
         self.tell("rt", cpu.number)
         if left > 0:
@@ -260,7 +260,7 @@ class Machine(Views):
         else:
             queueing.enqueue(self, task, selected=False, waking=False)
 
-    def _pick(self, cpu: Cpu, prev: Task | None) -> None:
+    def pick(self, cpu: Cpu, prev: Task | None) -> None:
         """The next task for a cpu. `prev` ran until now and still could."""
         if not cpu.local:
             dispatch.dispatch(self, cpu, prev)
@@ -272,17 +272,17 @@ class Machine(Views):
                 return
         chosen = self.tasks[cpu.local.pop(0)] if cpu.local else None
         if prev is not None:
-            self._stopping(cpu, prev, runnable=True)
+            self.stopping(cpu, prev, runnable=True)
             queueing.enqueue(self, prev, selected=False, waking=False)
             if chosen is None:
                 self.pending.append(cpu.number)  # ENQ_LAST: the policy asks for another look
         if chosen is not None:
-            self._begin(cpu, chosen)
+            self.begin(cpu, chosen)
         elif not cpu.idle:
             cpu.idle = True
             self.tell("idle", cpu.number)
 
-    def _stopping(self, cpu: Cpu, task: Task, runnable: bool) -> None:
+    def stopping(self, cpu: Cpu, task: Task, runnable: bool) -> None:
         self.end_stint_once(cpu, task)
         cpu.started = self.now
         cpu.ended, cpu.running, cpu.cls = False, -1, NO_CLASS
@@ -317,7 +317,7 @@ class Machine(Views):
             if cls == cpu.cls:
                 cpu.cap_credit[number] -= 100 * ran
 
-    def _begin(self, cpu: Cpu, task: Task) -> None:
+    def begin(self, cpu: Cpu, task: Task) -> None:
         """`running`: a task begins a stint."""
         now, program = self.now, self.program
         task.state, task.cpu = RUNNING, cpu.number
@@ -338,39 +338,6 @@ class Machine(Views):
         cpu.due = FOREVER
         self.tell("run", cpu.number, task, value=slice_ns, line=cpu.line)
         self.handle("run", task, cpu.number, 0)
-
-    def _queue_anew(self, task: Task) -> None:
-        """What the kernel does when an attribute changes: out of its queue and in again."""
-        since = task.since
-        if task.state == QUEUED:
-            self.queues[task.queue][task.domain].remove((task.key, task.id))
-        elif task.state == LOCAL:
-            self.cpus[task.cpu].local.remove(task.id)
-        elif task.state == RUNNING:
-            self._change_running(task)
-            return
-        else:
-            return
-        if task.cpu not in task.allowed:
-            task.cpu = min(task.allowed)
-        queueing.enqueue(self, task, selected=False, waking=False)
-        task.since = since
-        self._settle()
-
-    def _change_running(self, task: Task) -> None:
-        """A running task is queued anew and goes on at once, if it may stay on its cpu."""
-        cpu = self.cpus[task.cpu]
-        self._account(cpu, task)
-        self._stopping(cpu, task, runnable=False)
-        if cpu.number not in task.allowed:
-            task.cpu = min(task.allowed)
-        queueing.enqueue(self, task, selected=False, waking=False)
-        if cpu.number in task.allowed and task.state == QUEUED:
-            self.queues[task.queue][task.domain].remove((task.key, task.id))
-            self._begin(cpu, task)
-        else:
-            self._pick(cpu, None)
-        self._settle()
 
     # --- time ----------------------------------------------------------------------------------
 
@@ -401,7 +368,7 @@ class Machine(Views):
             self.now = self.beat_at
             self.beat_at += self.program.beat_ns
             queueing.beat(self)
-            self._settle()
+            self.look()
             latest = min(self.deadline(cpu.number) for cpu in self.cpus)
             self._require(at <= latest, "a stint that the timer began must have ended before")
         self.now = at
