@@ -55,6 +55,8 @@ def _headline(run: Mapping[str, Any]) -> str:
         shown = f"{plural(count, 'task')} on {machine} show it"
         return f"a task of class `{cls}` can wait for ever: {shown}"
     wait, promise = duration(run["wait_ns"]), duration(run["promise_ns"])
+    if wait == promise:
+        wait = f"{run['wait_ns'] / 1e9:.6g} s"
     return (
         f"a task of class `{cls}` can wait {wait}, longer than {promise}: "
         f"{plural(count, 'task')} on {machine} show it"
