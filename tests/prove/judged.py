@@ -115,8 +115,12 @@ _EXPLAINED = {
     "event handler": "states may have any value of their range: the window clamps keys",
     "assumption or promise": "what is assumed is less, or what is promised is still kept",
     "range of a tunable": "the tunable has no part in a bound, or not at that end",
-    "dispatch line": "a queue has the bound of its best line, and the lines above that are limited as before",
-    "limit of a line": "a queue has the bound of its best line, and no line above that one takes more",
+    "dispatch line": (
+        "a queue has the bound of its best line, and the lines above that are limited as before"
+    ),
+    "limit of a line": (
+        "a queue has the bound of its best line, and no line above that one takes more"
+    ),
     "slice": "the longest slice of the queue is the same",
     "target of a rule": "the other queue has the same bound",
     "domain of a queue": "the bound is for each domain, with as many contenders for each cpu",
