@@ -48,7 +48,7 @@ wl-pinned --hogs-per-cpu 0 --victims 1 --duration-ms {ms} --spin-rate 20000 > ou
 victim=$!
 sleep 1.5
 link() {{ [ -e stop ] || link & }}
-for chain in 1 2 3 4 5 6; do link; done
+for chain in $(seq 24); do link; done
 sleep {s}
 touch stop
 wait $victim
