@@ -296,6 +296,7 @@ BUGS: dict[str, tuple[Callable[[Patch], None], Check]] = {
     "tau is forgotten": (
         _put(Times, "stint", lambda _, queue: queue.slice_max_ns), figures("fifo", 1.56),
     ),
+    "N - 2 for N - 1": (_of_demand(_less_work(1)), figures("fifo", 1.56)),
     "N - 3 for N - 1": (_of_demand(_less_work(2)), never_longer("fifo")),
     "half the drift": (_of_demand(_half_delay), figures("deadline", 15.64)),
     "no drift": (_of_demand(_short_delay), never_longer("drift")),
