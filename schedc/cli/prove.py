@@ -82,12 +82,12 @@ def _replay(name: str, source: Source, analysis: Analysis) -> Exit:
     except OSError as failure:
         raise cannot_read(name, failure) from failure
     except (ValueError, RecursionError) as wrong:
-        raise click.UsageError(f"`{name}` is not JSON: {wrong}") from wrong
+        raise click.UsageError(f"`{name}` is not JSON, as `schedc prove --run` writes it") from wrong
     try:
         shown = replay(run, analysis.policy)
         told = story(run, analysis.policy, source) if shown else ""
     except (KeyError, TypeError, ValueError, IndexError, AttributeError) as wrong:
-        raise click.UsageError(f"`{name}` is no run of `schedc prove --run`: {wrong!r}") from wrong
+        raise click.UsageError(f"`{name}` is no run, as `schedc prove --run` writes it") from wrong
     if not shown:
         click.echo(f"{source.name}: the run is another policy's, or was changed")
         return Exit.refused

@@ -108,8 +108,21 @@ def _whole(data: bytes) -> dict[str, Any]:
         if text(body).encode() != data:
             raise Refused("changed in the certificate: its spelling, though not its contents")
     except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as wrong:
-        raise Refused("the file is not a certificate of schedc", repr(wrong)) from wrong
+        raise Refused("the file is not a certificate of schedc", _why(wrong)) from wrong
     return dict(body)
+
+
+def _why(wrong: Exception) -> str:
+    """What is wrong with a file's form, without quoting its bytes at length."""
+    match wrong:
+        case UnicodeDecodeError():
+            return f"byte {wrong.start} is not text"
+        case ValueError():
+            return f"it is not JSON: {wrong}"[:120]
+        case KeyError():
+            return f"it has no part {wrong}"[:120]
+        case _:
+            return "its parts are not of the form that a certificate has"
 
 
 def _changed_parts(body: Mapping[str, Any]) -> list[str]:
