@@ -82,7 +82,7 @@ def _replay(name: str, source: Source, analysis: Analysis) -> Exit:
     except OSError as failure:
         raise cannot_read(name, failure) from failure
     except (ValueError, RecursionError) as wrong:
-        raise click.UsageError(f"`{name}` is not JSON, as `schedc prove --run` writes it") from wrong
+        raise click.UsageError(f"`{name}` is not JSON; a run is `prove --run`'s") from wrong
     try:
         shown = replay(run, analysis.policy)
         told = story(run, analysis.policy, source) if shown else ""
