@@ -110,6 +110,8 @@ def test_interrupt_is_one_line() -> None:
     process = subprocess.Popen(
         [*SCHEDC, "check", "-"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
         stderr=subprocess.PIPE, env=environment(),
+        # A shell's background jobs ignore it, and so would all that they start.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     # Once the interpreter waits for stdin, the signal meets the command and not its start-up.
     deadline = time.monotonic() + 20

@@ -151,6 +151,8 @@ with Machine.boot(Shape(Kernels(Store.default()).resolve({kernel.release!r}))) a
     child = subprocess.Popen(
         [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
         cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)},
+        # A shell's background jobs ignore it, and so would all that they start.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
     assert child.stdout is not None
     pid = int(child.stdout.readline())
