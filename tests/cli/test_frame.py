@@ -1,7 +1,6 @@
 """The frame of the command line: exit codes, crashes, Ctrl-C, closed pipes, full disks."""
 
 import os
-import resource
 import signal
 import subprocess
 import sys
@@ -184,26 +183,33 @@ def test_completion_knows_commands_and_options() -> None:
     assert "sarif" in complete("schedc check --format ", 3)
 
 
+COUNTED = """import sys
+calls = 0
+def count(frame, event, argument):
+    global calls
+    calls += event == "call"
+sys.setprofile(count)
+from schedc.cli import run
+run(sys.argv[1:])
+sys.setprofile(None)
+print(calls, file=sys.stderr)
+"""
+
+
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["check", str(ROOT / "stdlib_policies" / "fifo.sched")]]
+    ("arguments", "most"),
+    [(["--help"], 34_000), (["check", str(ROOT / "stdlib_policies" / "fifo.sched")], 85_000)],
 )
 def test_start_up_is_quick(
-    arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    arguments: list[str], most: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The goal is 200 ms on an idle machine, once the proof is in the cache, where the libraries
-    alone take 70 ms. A busy machine slows both alike, so that their ratio is what is held."""
+    """The goal is 200 ms on an idle machine, once the proof is in the cache: 160 ms were measured
+    where calls of Python functions were 71,000 (for --help, 28,000). Calls are counted, since time
+    depends on what else the machine does; `python -m bench.prove` measures it."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    libraries = "import click, json, inspect, fractions, tempfile, hashlib, unicodedata"
-    pairs = [
-        (_cpu_time([*SCHEDC, *arguments]), _cpu_time([sys.executable, "-c", libraries]))
-        for _ in range(8)
-    ]
-    best, alone = (min(times) for times in zip(*pairs, strict=True))
-    assert best < 3.5 * alone, (best, alone)
-
-
-def _cpu_time(command: list[str]) -> float:
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run(command, check=True, env=environment(), capture_output=True)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    for _ in range(2):
+        done = subprocess.run(
+            [sys.executable, "-c", COUNTED, *arguments], capture_output=True, text=True,
+            env=environment(), check=True,
+        )
+    assert int(done.stderr.split()[-1]) < most
