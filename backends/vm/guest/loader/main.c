@@ -151,19 +151,6 @@ static bool wants_restart(void)
 	       (run.exit.exit_code & SCX_RESTART);
 }
 
-// The scheduler is told of a cpu that comes or goes while the kernel is still at it; enabling another
-// one meanwhile was seen to hang both. These files are read only once that is over.
-static void wait_for_hotplug(void)
-{
-	char path[64], line[8];
-	long cpus = sysconf(_SC_NPROCESSORS_CONF);
-
-	for (long cpu = 0; cpu < cpus; cpu++) {
-		snprintf(path, sizeof(path), "/sys/devices/system/cpu/cpu%ld/online", cpu);
-		read_line(path, line, sizeof(line));
-	}
-}
-
 static enum outcome detach(struct bpf_object *object, struct bpf_link *link)
 {
 	long long start = now_ns();
@@ -303,7 +290,6 @@ int main(int argc, char **argv)
 		options.settings = text;
 		run.outcome = one_life(&child, &end);
 		while (wants_restart() && run.outcome == LEFT) {
-			wait_for_hotplug();
 			run.restarts++;
 			run.problem.length = 0;
 			run.problem.data[0] = 0;
