@@ -22,7 +22,7 @@ from schedc.records import dataclass
 from schedc.toolchain.target import Target, load_target, version
 
 _PROBE_TIMEOUT_S = 20.0
-_NEWEST_CLANG = 30
+NEWEST_CLANG = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +53,12 @@ def find_compiler(spec: str | None = None, target: Target | None = None) -> Comp
 def _candidates(spec: str | None, target: Target) -> Iterator[tuple[tuple[str, ...], str]]:
     """Commands to try, each with the kind that it should be (empty: either)."""
     if spec in (None, "clang"):
-        for number in ("", *range(_NEWEST_CLANG, target.clang_oldest[0] - 1, -1)):
+        for number in ("", *range(NEWEST_CLANG, target.clang_oldest[0] - 1, -1)):
             path = shutil.which(f"clang-{number}" if number else "clang")
             if path is not None:
                 yield (path,), "clang"
     if spec in (None, "zig"):
-        packaged = _packaged_zig()
+        packaged = packaged_zig()
         if packaged is not None:
             yield (packaged,), "zig"
         path = shutil.which("zig")
@@ -69,7 +69,7 @@ def _candidates(spec: str | None, target: Target) -> Iterator[tuple[tuple[str, .
         yield (path or spec,), ""
 
 
-def _packaged_zig() -> str | None:
+def packaged_zig() -> str | None:
     """The zig of the PyPI package, called directly: its Python wrapper only costs time."""
     spec = find_spec("ziglang")
     for folder in (spec.submodule_search_locations or ()) if spec else ():

@@ -10,7 +10,7 @@ from schedc.diagnostics.model import Diagnostic
 from schedc.source import Source
 from schedc.toolchain import Compiler, compile_c, find_compiler, load_target, read_mark
 from schedc.toolchain.compile import built, line_name, read_messages
-from schedc.toolchain.find import _packaged_zig
+from schedc.toolchain.find import packaged_zig
 from schedc.toolchain.target import version
 
 TARGET = load_target()
@@ -76,7 +76,7 @@ def test_an_old_clang_gives_way_to_a_newer_one(
 
 def test_none_at_all_names_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr("schedc.toolchain.find._packaged_zig", lambda: None)
+    monkeypatch.setattr("schedc.toolchain.find.packaged_zig", lambda: None)
     found = find_compiler()
     assert isinstance(found, Diagnostic) and found.code == "E0701"
     assert found.help is not None and "pip install ziglang" in found.help
@@ -110,7 +110,7 @@ def test_versions() -> None:
 
 
 def test_zig_from_pypi_is_found_if_installed() -> None:
-    path = _packaged_zig()
+    path = packaged_zig()
     if path is None:
         pytest.skip("no ziglang here")
     assert os.access(path, os.X_OK)

@@ -1,0 +1,1 @@
+"""The simulator, driven from Python: one machine, the generated C itself, TOML workloads."""
