@@ -14,8 +14,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 
+from schedc.measure.paired import Comparison, paired
 from schedc.records import dataclass
-from schedc.vm.stats import Finding, Interval, interval, judge, ratio
 from schedc.vm.verdict import Stall, Verdict
 from schedc.workload.histogram import SUB_BITS
 from schedc.workload.metrics import METRICS
@@ -73,17 +73,6 @@ class Run:
     @property
     def counts(self) -> bool:
         return not self.warmup and self.outcome.void is None
-
-
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """One metric over all runs that count; `ratio` is policy over baseline within pairs."""
-
-    metric: str
-    policy: Interval | None
-    base: Interval | None
-    ratio: Interval | None
-    finding: Finding
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,18 +159,11 @@ def compare(
         theirs = figures(runs, base, name) if base is not None else {}
         if not mine and not theirs:
             continue
-        ratios = [
-            one
-            for pair in sorted(mine.keys() & theirs.keys())
-            if (one := ratio(mine[pair], theirs[pair])) is not None
-        ]
         metric = METRICS[name]
-        resolution = 2.0**-SUB_BITS if metric.histogram else 0.0
-        between = interval(ratios)
         found.append(
-            Comparison(
-                name, interval(list(mine.values())), interval(list(theirs.values())), between,
-                judge(between, metric.better == "lower", resolution),
+            paired(
+                name, mine, theirs, lower_is_better=metric.better == "lower",
+                resolution=2.0**-SUB_BITS if metric.histogram else 0.0,
             )
         )
     return tuple(found)

@@ -12,10 +12,11 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from schedc.diagnostics.model import Diagnostic, error
+from schedc.measure.paired import Comparison
+from schedc.measure.stats import Finding, Interval
 from schedc.source import Source
-from schedc.vm.measure import Comparison, Run, RunReport
+from schedc.vm.measure import Run, RunReport
 from schedc.vm.show import diagnostics_of
-from schedc.vm.stats import Finding, Interval
 from schedc.workload.metrics import METRICS
 from schedc.workload.quantity import UNITS, show_time
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from schedc.measure.stats import Finding
 from schedc.vm.measure import (
     Outcome,
     Run,
@@ -13,7 +14,6 @@ from schedc.vm.measure import (
     measure,
     slots,
 )
-from schedc.vm.stats import Finding
 from schedc.vm.verdict import Stall
 from schedc.workload.histogram import Histogram
 from schedc.workload.results import Result

@@ -7,7 +7,7 @@ import random
 import pytest
 from hypothesis import given, strategies as st
 
-from schedc.vm.stats import Finding, coverage, interval, judge, median, ratio
+from schedc.measure.stats import Finding, coverage, interval, judge, median, ratio
 
 FIGURES = st.lists(st.floats(0, 1e12), min_size=1, max_size=40)
 

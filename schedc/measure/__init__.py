@@ -1,0 +1,1 @@
+"""What runs of two schedulers say about each other, wherever the runs were made."""
