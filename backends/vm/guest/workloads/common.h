@@ -30,7 +30,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "histogram.h"
+#include "../../../phases/histogram.h"
 
 #define NSEC_PER_SEC 1000000000ull
 #define NSEC_PER_MSEC 1000000ull

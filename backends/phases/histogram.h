@@ -8,9 +8,10 @@
  * The buckets travel in the JSON: schedc/workload/histogram.py merges runs and computes
  * percentiles from them with the same index function (a test holds the two together).
  */
-#ifndef WL_HISTOGRAM_H
-#define WL_HISTOGRAM_H
+#ifndef PHASES_HISTOGRAM_H
+#define PHASES_HISTOGRAM_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 
@@ -19,7 +20,8 @@
 #define HIST_BUCKETS ((64 - HIST_SUB_BITS + 1) * HIST_SUB)
 
 struct histogram {
-	uint64_t count, sum, min, max;
+	uint64_t count, sum, max;
+	uint64_t below;		/* the complement of the least value */
 	uint64_t bucket[HIST_BUCKETS];
 };
 
@@ -44,8 +46,8 @@ static inline uint64_t hist_upper(unsigned index)
 
 static inline void hist_add(struct histogram *h, uint64_t value)
 {
-	if (h->count == 0 || value < h->min)
-		h->min = value;
+	if (~value > h->below)
+		h->below = ~value;
 	if (value > h->max)
 		h->max = value;
 	h->count++;
@@ -53,12 +55,35 @@ static inline void hist_add(struct histogram *h, uint64_t value)
 	h->bucket[hist_index(value)]++;
 }
 
+/* The same, by several threads or processes at once. */
+static inline void hist_add_shared(struct histogram *h, uint64_t value)
+{
+	/* The least is kept as its complement, so that memory full of zeros is an empty one. */
+	uint64_t seen = __atomic_load_n(&h->max, __ATOMIC_RELAXED);
+
+	while (value > seen && !__atomic_compare_exchange_n(&h->max, &seen, value, true,
+							    __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+		;
+	seen = __atomic_load_n(&h->below, __ATOMIC_RELAXED);
+	while (~value > seen && !__atomic_compare_exchange_n(&h->below, &seen, ~value, true,
+							     __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+		;
+	__atomic_fetch_add(&h->sum, value, __ATOMIC_RELAXED);
+	__atomic_fetch_add(&h->bucket[hist_index(value)], 1, __ATOMIC_RELAXED);
+	__atomic_fetch_add(&h->count, 1, __ATOMIC_RELAXED);
+}
+
+static inline uint64_t hist_min(const struct histogram *h)
+{
+	return h->count ? ~h->below : 0;
+}
+
 static inline void hist_merge(struct histogram *into, const struct histogram *from)
 {
 	if (from->count == 0)
 		return;
-	if (into->count == 0 || from->min < into->min)
-		into->min = from->min;
+	if (from->below > into->below)
+		into->below = from->below;
 	if (from->max > into->max)
 		into->max = from->max;
 	into->count += from->count;
@@ -94,7 +119,7 @@ static inline void hist_json(FILE *out, const char *name, const struct histogram
 
 	fprintf(out, "\"%s\":{\"sub_bits\":%d,\"count\":%llu,\"sum\":%llu,\"min\":%llu,\"max\":%llu,",
 		name, HIST_SUB_BITS, (unsigned long long)h->count, (unsigned long long)h->sum,
-		(unsigned long long)h->min, (unsigned long long)h->max);
+		(unsigned long long)hist_min(h), (unsigned long long)h->max);
 	fprintf(out, "\"p50\":%llu,\"p99\":%llu,\"p999\":%llu,\"buckets\":[",
 		(unsigned long long)hist_percentile(h, 5000),
 		(unsigned long long)hist_percentile(h, 9900),
