@@ -23,7 +23,8 @@ class Exit(IntEnum):
 
 # Neither the policy nor the kernel is at fault: a file, a configuration, a missing tool.
 _USAGE = frozenset(
-    "E0111 E0112 E0596 E0602 E0701 E0810 E0811 E0812 E0813 E0814 E0815 E0816 E0820 E0821".split()
+    "E0111 E0112 E0596 E0602 E0701 E0810 E0811 E0812 E0813 E0814 E0815 E0816 E0820 E0821 "
+    "E0901 E0902 E0908 E1001 E1002".split()
 )
 
 
@@ -32,7 +33,7 @@ def exit_code(diagnostics: Iterable[Diagnostic]) -> Exit:
     codes = [found.code for found in diagnostics if found.is_error]
     if any(code in _USAGE for code in codes):
         return Exit.usage
-    if any(code.startswith(("E0595", "E08", "E09")) for code in codes):
+    if any(code.startswith(("E0595", "E08", "E09")) and code != "E0903" for code in codes):
         return Exit.refused
     if any(not code.startswith("E059") for code in codes):
         return Exit.findings

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from schedc.cli.chosen_workload import chosen_workload
 from schedc.cli.console import Console
 from schedc.cli.failure import Exit, Failure
 from schedc.cli.options import cc_option, format_option
@@ -70,7 +71,7 @@ def run(
     from schedc.cli.policy_object import load_policy
     from schedc.vm.run import Options
 
-    found, settings = _workload(workload, params)
+    found, settings = chosen_workload(workload, params)
     mine = load_policy(policy, tunes, cc)
     other = None if against in ("eevdf", "none") else load_policy(against, (), cc)
     options = Options(
@@ -82,27 +83,6 @@ def run(
     return Exit.refused if report.scheduler_failed else (
         Exit.findings if report.void_runs else Exit.fine
     )
-
-
-class _UsageFailure(Failure):
-    """The command line names or sets what isn't there: no finding in any file."""
-
-    @property
-    def exit_code(self) -> Exit:
-        return Exit.usage
-
-
-def _workload(name: str, params: tuple[str, ...]) -> tuple[Workload, dict[str, Setting]]:
-    from schedc.workload import registry
-
-    found, source, wrong = registry.find(name)
-    if found is None:
-        missing = any(one.code == "E1208" for one in wrong)
-        raise (_UsageFailure if missing else Failure)(*wrong, source=source)
-    settings, bad = registry.settings(found, params)
-    if bad:
-        raise _UsageFailure(*bad)
-    return found, dict(settings)
 
 
 def _measure(

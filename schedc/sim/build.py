@@ -64,15 +64,22 @@ class Toolchain:
         prune(self.store.root / "runtime", _KEEP_RUNTIMES)
         return folder / "schedc-sim"
 
-    def policy(self, text: str, files: Mapping[str, str] | None = None) -> Path:
+    def policy(
+        self, text: str, files: Mapping[str, str] | None = None, folder: Path | None = None
+    ) -> Path:
         """The shared object of a scheduler's C text; `files` are sources that `#line` names, so
-        that a compiler's message can quote them."""
+        that a compiler's message can quote them; `folder` has headers of its own."""
         settings = _target()["policy"]
         flags = [
             *self._common(), *settings["flags"], *settings["variants"][self.variant],
             *_include_flags(settings["includes"]),
         ]
-        name = self._key([*flags, text, _digest_of(settings["includes"], ("*.h", "**/*.h"))])
+        headers = [_digest_of(settings["includes"], ("*.h", "**/*.h"))]
+        if folder is not None:
+            # After the simulator's: what stands for the kernel's headers must not be shadowed.
+            flags.append(f"-I{folder}")
+            headers.append(_digest(folder, ("*.h",)))
+        name = self._key([*flags, text, *headers])
 
         def build(into: Path) -> None:
             with _scratch_files(into, {**(files or {}), "policy.bpf.c": text}):
@@ -194,12 +201,14 @@ def _include_flags(folders: Iterable[str]) -> list[str]:
 
 def _digest_of(folders: Iterable[str], patterns: Iterable[str]) -> str:
     """A hash of the names and contents of files below data folders."""
+    return " ".join(_digest(data_path(folder), patterns) for folder in folders)
+
+
+def _digest(top: Path, patterns: Iterable[str]) -> str:
     hasher = hashlib.sha256()
-    for folder in folders:
-        top = data_path(folder)
-        for path in sorted({path for one in patterns for path in top.glob(one)}):
-            hasher.update(f"{folder}/{path.relative_to(top)}\0".encode())
-            hasher.update(hashlib.sha256(path.read_bytes()).digest())
+    for path in sorted({path for one in patterns for path in top.glob(one)}):
+        hasher.update(f"{path.relative_to(top)}\0".encode())
+        hasher.update(hashlib.sha256(path.read_bytes()).digest())
     return hasher.hexdigest()
 
 
