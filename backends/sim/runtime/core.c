@@ -8,6 +8,8 @@
 
 #define MAX_IDLE_CALLS 100000u
 
+struct sim sim;
+
 /* --- accounting ---------------------------------------------------------------------------------- */
 
 void update_curr(struct rq *rq)

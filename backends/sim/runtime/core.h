@@ -9,7 +9,7 @@
 #define PF_KTHREAD 0x00200000
 #define WF_RQ_SELECTED 0x80ULL	/* select_task_rq() asked the class */
 
-/* main.c: the input is bad, or the run can't go on: one line on stderr, exit status 2. */
+/* input.c: the input is bad, or the run can't go on: one line on stderr, exit status 2. */
 __attribute__((format(printf, 1, 2), noreturn))
 void fail(const char *format, ...);
 void *allocate(size_t size);		/* zeroed; never NULL */

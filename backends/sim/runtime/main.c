@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The command line of schedc-sim; schedc/sim/run.py writes it. Exit status 2: bad input. */
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include "core.h"
@@ -12,55 +11,6 @@ extern const struct sched_class ext_class __attribute__((weak));
 extern const struct sched_class fair_class __attribute__((weak));
 extern const struct driver adversary_driver __attribute__((weak));
 extern void faults_install(void) __attribute__((weak));
-
-struct sim sim;
-
-void fail(const char *format, ...)
-{
-	va_list arguments;
-
-	fflush(stdout);
-	fputs("schedc-sim: ", stderr);
-	va_start(arguments, format);
-	vfprintf(stderr, format, arguments);
-	va_end(arguments);
-	fputc('\n', stderr);
-	exit(2);
-}
-
-void *allocate(size_t size)
-{
-	void *memory = calloc(1, size);
-
-	if (!memory)
-		fail("out of memory");
-	return memory;
-}
-
-char *read_whole(const char *path, size_t *length)
-{
-	FILE *file = strcmp(path, "-") ? fopen(path, "rb") : stdin;
-	size_t used = 0, size = 1 << 16, got;
-	char *text = malloc(size);
-
-	if (!file)
-		fail("%s: can't be read", path);
-	while (text && (got = fread(text + used, 1, size - used - 1, file))) {
-		used += got;
-		if (used + 1 == size)
-			text = realloc(text, size *= 2);
-	}
-	if (!text)
-		fail("out of memory");
-	if (ferror(file))
-		fail("%s: can't be read", path);
-	if (file != stdin)
-		fclose(file);
-	text[used] = '\0';
-	if (length)
-		*length = used;
-	return text;
-}
 
 static u64 number(const char *option, const char *text)
 {
