@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from schedc.diagnostics.model import Diagnostic
 from schedc.ir.nodes import Policy
 from schedc.passes.bounds import check_bounds
-from schedc.passes.extend import expand
+from schedc.passes.extend import expand, load_from_library
 from schedc.passes.limits import check_limits
 from schedc.passes.lints import check_lints, check_unused
 from schedc.passes.lower import lower
@@ -55,9 +55,19 @@ def analyze(source: Source) -> Analysis:
     report = Report()
     tree, syntax = parse(source)
     report.add_syntax(syntax)
-    expanded = expand(tree, parse, report)
+    expanded = expand(tree, parse, report, _base)
     policy = _type(expanded.tree, report)
     return Analysis(tree, policy, report.diagnostics(), expanded.sources)
+
+
+def _base(module: str) -> Source | None:
+    """The source of a policy that another one extends: `stdlib/NAME`, or `mine/NAME` of the
+    user's repository."""
+    if not module.startswith("mine/"):
+        return load_from_library(module)
+    from schedc.repository.place import Place
+
+    return Place.default().source(module.removeprefix("mine/"))
 
 
 def _type(tree: PolicyTree, report: Report) -> Policy | None:

@@ -4,8 +4,15 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 ROOT = Path(__file__).parents[1]
+
+# The same inputs in every run; how long a machine takes for one is no property of ours.
+settings.register_profile(
+    "schedc", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("schedc")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

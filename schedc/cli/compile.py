@@ -121,10 +121,15 @@ def analyzed(file: str, stdin_filename: str) -> tuple[Source, Analysis]:
     source, unreadable = read_source(file, stdin_filename)
     if unreadable:
         raise Failure(*unreadable, source=source)
+    return source, analyzed_source(source)
+
+
+def analyzed_source(source: Source) -> Analysis:
+    """Analyse a policy; errors in it end the command."""
     analysis = analyze(source)
     if analysis.policy is None:
         raise Failure(*analysis.diagnostics, source=Sources(source, analysis.sources))
-    return source, analysis
+    return analysis
 
 
 def _without_a_proof(

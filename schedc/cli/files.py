@@ -6,13 +6,11 @@ Invariant: an output file is either the old one or the whole new one, whatever h
 
 from __future__ import annotations
 
-import os
-import stat
 import sys
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
+from schedc.atomic import write_atomically
 from schedc.cli.failure import Failure, cannot_read, cannot_write
 from schedc.diagnostics.model import Diagnostic, error
 from schedc.source import MAX_BYTES, Source
@@ -53,37 +51,6 @@ def write_output(name: str, data: bytes) -> None:
         write_atomically(Path(name), data)
     except OSError as failure:
         raise cannot_write(name, failure) from failure
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Replace `path` by `data` as a whole; the mode of an existing file is kept."""
-    if path.exists() and not path.is_file():
-        # A device or a pipe: there is nothing to rename over, and nothing to keep.
-        with open(path, "wb") as file:
-            file.write(data)
-        return
-    target = path.resolve()  # a link stays a link, and what it points to is replaced
-    handle, temporary = tempfile.mkstemp(prefix=f".{target.name[:40]}.", dir=target.parent)
-    try:
-        with open(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-            os.fchmod(file.fileno(), _mode(target))
-        Path(temporary).replace(target)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-
-
-def _mode(path: Path) -> int:
-    """The mode of the file that stands there, else what the umask leaves of rw-rw-rw-."""
-    try:
-        return stat.S_IMODE(path.stat().st_mode)
-    except FileNotFoundError:
-        umask = os.umask(0)
-        os.umask(umask)
-        return 0o666 & ~umask
 
 
 def _write_stdout(data: bytes) -> None:
