@@ -160,6 +160,10 @@ _TITLES = {
     "E1005": "a name or version that is taken",
     "E1006": "a policy that is not proved",
     "E1007": "a policy that is not shown to be better",
+    # -- 11xx synthesis ------------------------------------------------------------------------
+    "E1101": "a goal that is not understood",
+    "E1102": "a goal that no scheduler can reach",
+    "E1103": "a goal of the wrong form",
     # -- 12xx profile and workload -------------------------------------------------------------
     "E1201": "a workload file that is not TOML",
     "E1202": "an unknown key in a workload",
