@@ -69,6 +69,18 @@ static void stopper(u64 pid)
 	higher_class(rq, false);
 }
 
+/* The kernel's affine_move_task(). */
+static void push_off(struct task *p)
+{
+	if (task_allowed(p, p->cpu))
+		return;
+	if (p->state == TASK_ON_CPU)
+		event_arm(sim.now + (p->cpu == sim.this_cpu ? 0 : sim.machine.costs.kick), stopper,
+			  (u64)p->k.pid);
+	else if (p->state == TASK_QUEUED)
+		move_queued_task(p, fallback_cpu(p));
+}
+
 void set_cpus_allowed(struct task *p, const struct cpumask *mask)
 {
 	struct change change;
@@ -82,13 +94,7 @@ void set_cpus_allowed(struct task *p, const struct cpumask *mask)
 	if (p->class->set_cpus_allowed)
 		p->class->set_cpus_allowed(p);
 	change_end(p, &change);
-	if (task_allowed(p, p->cpu) || migration_disabled(p))
-		return;
-	if (p->state == TASK_ON_CPU)
-		event_arm(sim.now + (p->cpu == sim.this_cpu ? 0 : sim.machine.costs.kick), stopper,
-			  (u64)p->k.pid);
-	else if (p->state == TASK_QUEUED)
-		move_queued_task(p, fallback_cpu(p));
+	push_off(p);
 }
 
 static struct cpumask only[NR_CPUS];
@@ -106,8 +112,7 @@ void migrate_enable(struct task *p)
 	if (!p->k.migration_disabled || --p->k.migration_disabled)
 		return;
 	p->k.cpus_ptr = &p->k.cpus_mask;
-	if (!task_allowed(p, p->cpu))
-		stopper((u64)p->k.pid);
+	push_off(p);
 }
 
 void set_comm(struct task *p, const char *comm)

@@ -384,7 +384,7 @@ static void end_event(void)
 	if (sim.this_cpu >= 0) {
 		struct rq *rq = cpu_rq(sim.this_cpu);
 
-		while (rq->need_resched && rq->curr && !sim.manual && !rq->resched_event) {
+		while (rq->need_resched && rq->curr && !sim.manual) {
 			if (++rounds > MAX_IDLE_CALLS)
 				fail("cpu %d looks for another task forever at %llu ns", rq->cpu, sim.now);
 			schedule(rq);
@@ -414,7 +414,8 @@ void core_run(void)
 	event_fn fn;
 
 	event_arm(0, driver_start, 0);
-	while (!sim.finished && events_next() <= sim.options.until && event_pop(&at, &fn, &argument)) {
+	while (!sim.finished && events_next() <= sim.options.until &&
+	       event_pop(&at, &fn, &argument)) {
 		at_once = at == sim.now ? at_once + 1 : 0;
 		if (at_once > most_at_once())
 			fail("%llu events at %llu ns, and time doesn't pass", at_once, at);
@@ -422,6 +423,8 @@ void core_run(void)
 		sim.this_cpu = NO_CPU;
 		fn(argument);
 		end_event();
+		if (sim.nr_tasks && !sim.nr_alive && !sim.nr_driver_timers)
+			sim.finished = true;
 	}
 	if (!sim.finished && sim.options.until != TIME_MAX && sim.now < sim.options.until)
 		sim.now = sim.options.until;

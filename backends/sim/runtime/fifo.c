@@ -34,6 +34,8 @@ static struct task *task_at(struct list_node *node)
 
 static void fifo_init(void)
 {
+	if (shared.next)
+		return;
 	shared.next = shared.prev = &shared;
 	for (u32 cpu = 0; cpu < sim.machine.nr_cpus; cpu++) {
 		struct list_node *head = &cpu_rq((s32)cpu)->fifo;

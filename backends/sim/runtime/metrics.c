@@ -31,14 +31,16 @@ static void end_wait(struct task *p, u64 waited)
 	if (waited > metrics.longest_wait)
 		metrics.longest_wait = waited;
 	hist_add(&metrics.wait, waited);
-	if (sim.driver->waited)
-		sim.driver->waited(p, waited);
 }
 
 /* Latency is until the task's own work goes on: what is to be paid first counts. */
 void metrics_switch(struct task *p)
 {
-	end_wait(p, sim.now - p->runnable_at);
+	u64 waited = sim.now - p->runnable_at;
+
+	end_wait(p, waited);
+	if (sim.driver->waited)
+		sim.driver->waited(p, waited);
 	if (!p->woken)
 		return;
 	p->woken = false;

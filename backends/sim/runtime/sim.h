@@ -225,7 +225,7 @@ struct sim {
 	const struct sched_class *first_class;
 	const struct driver *driver;
 	struct task **tasks;	/* by pid - 1; dead ones stay until the end of the run */
-	u32 nr_tasks, nr_alive;
+	u32 nr_tasks, nr_alive, nr_driver_timers;
 	u64 charge;		/* of charge_here() in this event */
 	u64 nr_preemptions, nr_migrations, nr_idle_wakeups;
 	struct options options;
@@ -339,7 +339,7 @@ struct driver {
 	void (*start)(void);
 	enum next (*work_done)(struct task *p);	/* called on the task's cpu */
 	void (*timer)(u64 cookie);		/* of driver_timer() */
-	void (*waited)(struct task *p, u64 waited);	/* a wait for a cpu has ended; or NULL */
+	void (*waited)(struct task *p, u64 waited);	/* a wait has ended by running; or NULL */
 	const char *(*group_name)(u32 group);	/* NULL: no such group; or NULL */
 	u64 (*cgroup_parent)(u64 id);		/* 0: it is the root; or NULL: all are below it */
 	u32 (*cgroup_weight)(u64 id);		/* with cgroup_parent */

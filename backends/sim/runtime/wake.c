@@ -157,10 +157,12 @@ void sleep_until(struct task *p, u64 at)
 
 static void driver_timer_event(u64 cookie)
 {
+	sim.nr_driver_timers--;
 	sim.driver->timer(cookie);
 }
 
 void driver_timer(u64 at, u64 cookie)
 {
+	sim.nr_driver_timers++;
 	event_arm(at < sim.now ? sim.now : at, driver_timer_event, cookie);
 }
