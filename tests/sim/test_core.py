@@ -403,7 +403,7 @@ def test_a_waiting_task_moves_at_once() -> None:
         task c 1 2 0 - run:9000
         at 4000 cpus:b:2
         """)
-    assert [(call.name, call.cpu) for call in run.of(since=4000) if call.at == 4000] == [
+    assert [(c.name, c.cpu) for c in run.of(since=4000) if c.at == 4000 and c.task == "b"] == [
         ("dequeue", 0), ("set_cpus_allowed", 0), ("enqueue", 0), ("dequeue", 0), ("enqueue", 1),
         ("wakeup_preempt", 1),
     ]  # fmt: skip
@@ -463,6 +463,7 @@ def test_after_an_error_all_tasks_are_the_fair_classes_and_the_run_goes_on() -> 
         task a 0 1 0 - sleep
         task b 0 1 0 - run:5000 error run:5000
         task c 0 1 0 - run:5000
+        until 15000
         """)
     assert run.at(5000) == [
         ("exit_task", "a", ""),
@@ -477,7 +478,7 @@ def test_after_an_error_all_tasks_are_the_fair_classes_and_the_run_goes_on() -> 
     assert (verdict["kind"], verdict["reason"]) == (1025, "scx_bpf_error")
     assert (verdict["message"], verdict["at_ns"]) == ("a message of the scheduler", 5000)
     assert verdict["victim"] == 2
-    assert run.result["ended_ns"] == 15000
+    assert run.result["groups"][0]["cpu_ns"] == 15000
 
 
 def test_the_first_error_is_the_one_that_is_told() -> None:
