@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What must hold in the fair class after every event (debug builds): a breach ends the run. */
+#ifdef SIM_DEBUG
+#include "core.h"
+#include "fair.h"
+
+struct tree_sums {
+	u32 nr;
+	s128 w_vruntime;
+	u64 weight, last_deadline;
+	bool seen;
+};
+
+static u64 weight_of(const struct fair_se *se)
+{
+	u64 weight = se->weight >> NICE_0_SHIFT;
+
+	return weight > 2 ? weight : 2;
+}
+
+/* In order of deadline; each subtree's least vruntime and slice are right. */
+static void check_tree(const struct fair_queue *queue, const struct fair_se *se,
+		       struct tree_sums *sums)
+{
+	u64 min = se->vruntime, slice = se->slice;
+
+	if (se->left) {
+		check_tree(queue, se->left, sums);
+		if (vruntime_diff(se->left->min_vruntime, min) < 0)
+			min = se->left->min_vruntime;
+		if (se->left->min_slice < slice)
+			slice = se->left->min_slice;
+	}
+	check(!sums->seen || vruntime_diff(se->deadline, sums->last_deadline) >= 0,
+	      "fair: cpu %d: the tree is out of order", queue->rq->rq->cpu);
+	check(sums->seen || queue->first == se,
+	      "fair: cpu %d: first is not the earliest deadline", queue->rq->rq->cpu);
+	sums->seen = true;
+	sums->last_deadline = se->deadline;
+	sums->nr++;
+	sums->weight += weight_of(se);
+	sums->w_vruntime += (s128)vruntime_diff(se->vruntime, queue->zero_vruntime) * weight_of(se);
+	check(se->on_rq && se->queue == queue,
+	      "fair: cpu %d: who isn't queued is in the tree", queue->rq->rq->cpu);
+	if (se->right) {
+		check_tree(queue, se->right, sums);
+		if (vruntime_diff(se->right->min_vruntime, min) < 0)
+			min = se->right->min_vruntime;
+		if (se->right->min_slice < slice)
+			slice = se->right->min_slice;
+	}
+	check(min == se->min_vruntime && slice == se->min_slice,
+	      "fair: cpu %d: a subtree's minimum is wrong", queue->rq->rq->cpu);
+}
+
+static void check_queue(struct fair_queue *queue)
+{
+	struct tree_sums sums = { 0 };
+	const struct fair_se *curr = queue->curr && queue->curr->on_rq ? queue->curr : NULL;
+	s128 lags;
+
+	if (queue->root)
+		check_tree(queue, queue->root, &sums);
+	check(sums.weight == queue->sum_weight && sums.w_vruntime == queue->sum_w_vruntime,
+	      "fair: cpu %d: the sums for V are wrong", queue->rq->rq->cpu);
+	check(sums.nr + (curr ? 1 : 0) == queue->nr_queued,
+	      "fair: cpu %d: %u entities are queued, %u counted", queue->rq->rq->cpu,
+	      sums.nr + (curr ? 1 : 0), queue->nr_queued);
+	if (!queue->nr_queued)
+		return;
+	/* The lags sum to zero, but for V's rounding: less than one ns for each unit of weight. */
+	avg_vruntime(queue);
+	lags = queue->sum_w_vruntime;
+	if (curr) {
+		lags += (s128)vruntime_diff(curr->vruntime, queue->zero_vruntime) * weight_of(curr);
+		sums.weight += weight_of(curr);
+	}
+	check(lags >= 0 && lags < (s128)sums.weight,
+	      "fair: cpu %d: the lags don't sum to zero", queue->rq->rq->cpu);
+}
+
+void fair_check(void)
+{
+	for (u32 cpu = 0; cpu < sim.machine.nr_cpus; cpu++) {
+		struct fair_queue *queue = &fair_rq((s32)cpu)->queue;
+		u32 tasks = 0, runnable = 0;
+
+		check_queue(queue);
+		for (struct fair_group *group = fair_groups; group; group = group->next)
+			if (group->queues[cpu]) {
+				check_queue(group->queues[cpu]);
+				tasks += group->queues[cpu]->h_nr_queued;
+				runnable += group->queues[cpu]->h_nr_runnable;
+			}
+		check(queue->h_nr_runnable == cpu_rq((s32)cpu)->nr_running,
+		      "fair: cpu %u: %u tasks are runnable, %u counted", cpu,
+		      cpu_rq((s32)cpu)->nr_running, queue->h_nr_runnable);
+		check(tasks <= queue->h_nr_queued && runnable <= queue->h_nr_runnable,
+		      "fair: cpu %u: groups have more tasks than it has", cpu);
+	}
+}
+#else
+
+/* The file is empty in a release build; ISO C wants something in it. */
+typedef int no_fair_checks;
+
+#endif
