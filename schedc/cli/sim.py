@@ -219,10 +219,9 @@ def _show(report: Report, as_json: bool) -> None:
             file=sys.stdout, width=width, no_color=not color, force_terminal=color or None,
             highlight=False,
         )  # fmt: skip
-        for table in show.tables(report):
-            out.print(table)
-        for line in show.sentences(report):
-            out.print(line, markup=False, soft_wrap=not sys.stdout.isatty())
+        for part in show.parts(report):
+            text = isinstance(part, str)
+            out.print(part, markup=not text, soft_wrap=text and width is not None)
     console.report([(show.diagnostics(report), None)])
 
 

@@ -31,7 +31,7 @@ from schedc.vm.store import Progress, Store, prune, silent
 Variant = Literal["release", "debug", "asan"]
 
 _TIMEOUT_S = 300.0
-_KEEP_RUNTIMES, _KEEP_POLICIES = 12, 400
+_KEEP_RUNTIMES, _KEEP_OBJECTS, _KEEP_POLICIES = 12, 400, 400
 _MAX_MESSAGES = 6
 
 POLICY_FILE = "policy.so"
@@ -53,12 +53,15 @@ class Toolchain:
             *self._common(), *settings["flags"], *settings["variants"][self.variant],
             *_include_flags(settings["includes"]),
         ]
-        parts = [*flags, *settings["link"], _digest_of(settings["sources"], ("*.c", "*.h")),
-                 _digest_of(settings["includes"], ("*.h", "**/*.h"))]
-        name = f"{self.variant}-{self._key(parts)}"
+        headers = _digest_of(settings["includes"], ("*.h", "**/*.h"))
+        objects = {
+            path: self._key([*flags, headers, path.name, path.read_text(encoding="utf-8")])
+            for path in sources
+        }
+        name = f"{self.variant}-{self._key([*flags, *settings['link'], *objects.values()])}"
 
         def build(into: Path) -> None:
-            self._build_runtime(into, sources, flags, settings["link"], progress)
+            self._build_runtime(into, objects, flags, settings["link"], progress)
 
         folder = self._entry("runtime", name, build, progress)
         prune(self.store.root / "runtime", _KEEP_RUNTIMES)
@@ -112,23 +115,27 @@ class Toolchain:
             ) from failure
 
     def _build_runtime(
-        self, into: Path, sources: Sequence[Path], flags: Sequence[str], link: Sequence[str],
+        self, into: Path, objects: Mapping[Path, str], flags: Sequence[str], link: Sequence[str],
         progress: Progress,
     ) -> None:
-        """One object a source, several at once, then one link."""
-        objects = [f"{number}.o" for number in range(len(sources))]
+        """One object a source, several at once, then one link. Objects are kept too: after a change
+        of one file only that one is compiled."""
 
-        def compile_one(number: int) -> None:
-            self._run([*flags, "-c", str(sources[number]), "-o", objects[number]], into)
+        def compile_one(path: Path) -> Path:
+            def build(folder: Path) -> None:
+                self._run([*flags, "-c", str(path), "-o", "object.o"], folder)
+
+            return self._entry("objects", objects[path], build, silent) / "object.o"
 
         progress("building the simulator", None)
         with ThreadPoolExecutor(len(os.sched_getaffinity(0)), "build") as threads:
-            for done, _ in enumerate(threads.map(compile_one, range(len(sources))), 1):
-                progress("building the simulator", done / (len(sources) + 1))
+            made = []
+            for one in threads.map(compile_one, objects):
+                made.append(str(one))
+                progress("building the simulator", len(made) / (len(objects) + 1))
         sanitizers = [flag for flag in flags if flag.startswith("-fsanitize")]
-        self._run([*sanitizers, *objects, *link, "-o", "schedc-sim"], into)
-        for name in objects:
-            (into / name).unlink()
+        self._run([*sanitizers, *made, *link, "-o", "schedc-sim"], into)
+        prune(self.store.root / "objects", _KEEP_OBJECTS)
 
     def _run(self, arguments: Sequence[str], folder: Path, code: str = BUILD_FAILED) -> None:
         """Call the compiler in a folder, which also takes its temporary files."""

@@ -26,13 +26,25 @@ _STYLE: dict[Word, str] = {"better": "green", "worse": "red", "too few runs": "d
 _ORDER: tuple[Word, ...] = ("better", "worse", "more", "less", "no difference", "too few runs")
 
 
-def tables(report: Report) -> Iterator[Table]:
-    """The comparison; then the longest waits, by group and beside the proved bounds."""
-    yield _comparison(report)
+def parts(report: Report) -> Iterator[str | Table]:
+    """The comparison; then the longest waits, by group and beside the proved bounds. Text stands
+    by itself and not in a table, which would break it to its own width."""
+    yield f"{report.scenario.workload.name} on {report.scenario.machine.describe()}"
+    if any(one.rows for one in report.comparisons):
+        yield _comparison(report)
+    yield from _caption(report)
     if (waits := _groups(report)) is not None:
+        yield "\nlongest wait for a cpu in any run, by group of the workload"
         yield waits
     if (bounds := _bounds(report)) is not None:
+        yield "\nlongest wait by class, beside the proved bound W(N)"
         yield bounds
+        yield "N: all tasks of the workload, as no more can contend for one cpu; with more tasks " \
+            "than the proof holds for, its own N"
+    said = list(sentences(report))
+    if said:
+        yield ""
+        yield from said
 
 
 def _comparison(report: Report) -> Table:
@@ -41,10 +53,7 @@ def _comparison(report: Report) -> Table:
     from rich.table import Table as RichTable
 
     first = report.arms[0].name
-    made = RichTable(
-        title=f"{report.scenario.workload.name} on {report.scenario.machine.describe()}",
-        title_justify="left", caption=_caption(report), caption_justify="left",
-    )  # fmt: skip
+    made = RichTable()
     made.add_column("metric")
     made.add_column(first, justify="right")
     for one in report.comparisons:
@@ -83,23 +92,18 @@ def _cells(metric: Metric, rows: tuple[Row | None, ...], others: bool) -> list[s
     return cells
 
 
-def _caption(report: Report) -> str:
-    from rich.markup import escape
-
+def _caption(report: Report) -> Iterator[str]:
     last = report.options.first_seed + report.options.runs - 1
     found = [row.comparison for one in report.comparisons for row in one.rows]
     covered = [one.policy.coverage for one in found if one.policy is not None]
-    lines = []
     if covered:
-        lines.append(
+        paired = "; ratios are within pairs of one seed" if any(one.ratio for one in found) else ""
+        yield (
             f"medians of {report.options.runs} runs, seeds {report.options.first_seed}..{last}; in "
-            f"brackets, what holds the median with {100 * min(covered):.1f}%"
+            f"brackets, what holds the median with {100 * min(covered):.1f}%{paired}"
         )
-    if any(one.ratio for one in found):
-        lines.append("ratios are within pairs of runs with the same seed")
     if report.void_runs:
-        lines.append(f"{len(report.void_runs)} of {len(report.runs)} runs void")
-    return escape("\n".join(lines))
+        yield f"{len(report.void_runs)} of {len(report.runs)} runs void"
 
 
 def sentences(report: Report) -> Iterator[str]:
@@ -133,7 +137,7 @@ def _groups(report: Report) -> Table | None:
     found = group_waits(report)
     if not found:
         return None
-    made = RichTable(title="longest wait for a cpu in any run, by group", title_justify="left")
+    made = RichTable()
     made.add_column("group")
     made.add_column("tasks", justify="right")
     for arm in report.arms:
@@ -151,11 +155,7 @@ def _bounds(report: Report) -> Table | None:
     found = class_waits(report)
     if not found:
         return None
-    made = RichTable(
-        title="longest wait by class, beside the proved bound W(N)", title_justify="left",
-        caption="N: the tasks of the workload, as no more than all can contend for one cpu; or, "
-        "with more tasks, what the proof holds for", caption_justify="left",
-    )  # fmt: skip
+    made = RichTable()
     for name in ("scheduler", "class", "waits", "longest seen", "bound", "N", "seen : bound"):
         made.add_column(name, justify="left" if name in ("scheduler", "class") else "right")
     for one in found:

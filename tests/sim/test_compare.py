@@ -121,9 +121,9 @@ def test_group_waits_are_the_longest_of_any_run() -> None:
 def text_of(found: Report) -> str:
     out = io.StringIO()
     console = Console(file=out, width=140, no_color=True, highlight=False)
-    for table in show.tables(found):
-        console.print(table)
-    return out.getvalue() + "\n".join(show.sentences(found))
+    for part in show.parts(found):
+        console.print(part, markup=not isinstance(part, str), soft_wrap=isinstance(part, str))
+    return out.getvalue()
 
 
 def test_the_tables_say_who_is_better_at_what_and_by_how_much() -> None:
