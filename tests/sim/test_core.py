@@ -673,3 +673,45 @@ def test_a_manual_run_has_no_ticks_and_busy_cpus_wait_to_be_told() -> None:
         """)
     assert [call.at for call in run.of("set_next") if call.at] == [5000000, 6000000]
     assert not run.of("tick")
+
+
+# --- what a debug build checks -------------------------------------------------------------------
+
+
+def broken(scenario: str) -> str:
+    done = attempt(scenario)
+    assert done.returncode < 0, "nobody noticed"
+    return done.stderr.partition("invariant broken at ")[2].strip()
+
+
+def test_a_lost_task_is_noticed() -> None:
+    what = broken("""
+        machine cpus 1
+        task a 0 1 0 - run:9000
+        task b 0 1 0 - run:9000
+        at 4000 lose:b
+        """)
+    assert what == "4000 ns: b[2] is lost"
+
+
+def test_a_cpu_that_ignores_its_own_queue_is_noticed() -> None:
+    what = broken("""
+        machine cpus 2
+        lazy 1
+        task a 1 2 0 - run:9000
+        """)
+    assert what == "0 ns: cpu 1 is idle and a[1] waits in its queue"
+
+
+def test_idling_beside_a_shared_queue_is_noticed_if_it_is_promised_not_to() -> None:
+    scenario = """
+        machine cpus 2
+        lazy 1
+        select 1
+        task a 1 3 0 - run:9000
+        until 5000
+        """
+    assert played(scenario).result["values"]["longest_wait"] == 5000
+    assert broken("work-conserving\n" + scenario) == (
+        "0 ns: not work-conserving: cpu 0 is idle and a[1] waits"
+    )

@@ -219,10 +219,11 @@ void schedule(struct rq *rq)
 {
 	struct task *prev = rq->curr, *next;
 
+	account(rq);
+	/* Here and not after the pick: a policy's kicks in ops.dispatch() come later than both. */
 	clear_resched(rq);
 	if (rq->higher_class)
 		return;
-	account(rq);
 	sim.events++;
 	next = sim.class->pick_task(rq, prev);
 	if (next != prev) {
@@ -419,6 +420,9 @@ void core_run(void)
 		at_once = at == sim.now ? at_once + 1 : 0;
 		if (at_once > most_at_once())
 			fail("%llu events at %llu ns, and time doesn't pass", at_once, at);
+#ifdef SIM_DEBUG
+		check(at >= sim.now, "an event of %llu ns comes late", at);
+#endif
 		sim.now = at;
 		sim.this_cpu = NO_CPU;
 		fn(argument);

@@ -3,8 +3,12 @@
  * The armed events, in a heap with four children a node: flatter than a binary one, and the four
  * lie in one cache line. Entries carry their whole key, so that sifting touches no other memory
  * but each moved event's place. Ties go by the order of arming: a run is the same every time.
+ *
+ * Most events arm another one: so the root stays a hole after a pop until something is armed, or
+ * the heap is looked at, and one sift does for both.
  */
 #include <stdlib.h>
+#include <string.h>
 #include "core.h"
 
 #define ARITY 4u
@@ -24,8 +28,9 @@ struct slot {
 };
 
 static struct {
-	struct entry *heap;
+	struct entry *memory, *heap;	/* the heap begins 3 entries in: children are in one line */
 	struct slot *slots;
+	bool hole;		/* the root is none, and counts */
 	u32 count, capacity;
 	u32 used, free;		/* slot 0 is none */
 	u64 armed;
@@ -83,15 +88,24 @@ static void sift(u32 place, struct entry entry)
 		sift_down(place, entry);
 }
 
+#define SHIFT (ARITY - 1)
+
 static void grow(void)
 {
-	events.capacity = events.capacity ? events.capacity * 2 : 1024;
-	if (events.capacity > SLOT_MASK)
-		fail("more than %u events are armed at once", events.capacity / 2);
-	events.heap = realloc(events.heap, events.capacity * sizeof(*events.heap));
-	events.slots = realloc(events.slots, (events.capacity + 1) * sizeof(*events.slots));
-	if (!events.heap || !events.slots)
+	u32 capacity = events.capacity ? events.capacity * 2 : 1024;
+	struct entry *memory = aligned_alloc(64, (capacity + ARITY) * sizeof(*memory));
+
+	if (capacity > SLOT_MASK)
+		fail("more than %u events are armed at once", events.capacity);
+	events.slots = realloc(events.slots, (capacity + 1) * sizeof(*events.slots));
+	if (!memory || !events.slots)
 		fail("out of memory");
+	if (events.count)
+		memcpy(memory + SHIFT, events.heap, events.count * sizeof(*memory));
+	free(events.memory);
+	events.memory = memory;
+	events.heap = memory + SHIFT;
+	events.capacity = capacity;
 }
 
 static u32 new_slot(void)
@@ -114,8 +128,25 @@ static void free_slot(u32 slot)
 	events.free = slot;
 }
 
+static void take_out(u32 place)
+{
+	struct entry last = events.heap[--events.count];
+
+	if (place < events.count)
+		sift(place, last);
+}
+
+static void fill_hole(void)
+{
+	if (!events.hole)
+		return;
+	events.hole = false;
+	take_out(0);
+}
+
 u32 event_arm(u64 at, event_fn fn, u64 argument)
 {
+	struct entry entry = { at, ++events.armed << SLOT_BITS };
 	struct slot *slot;
 	u32 number;
 
@@ -125,7 +156,13 @@ u32 event_arm(u64 at, event_fn fn, u64 argument)
 	slot = &events.slots[number];
 	slot->fn = fn;
 	slot->argument = argument;
-	sift_up(events.count++, (struct entry){ at, ++events.armed << SLOT_BITS | number });
+	entry.order |= number;
+	if (events.hole) {
+		events.hole = false;
+		sift_down(0, entry);
+	} else {
+		sift_up(events.count++, entry);
+	}
 	return slot->generation << SLOT_BITS | number;
 }
 
@@ -137,20 +174,13 @@ static u32 live_slot(u32 handle)
 	return number && events.slots[number].generation == handle >> SLOT_BITS ? number : 0;
 }
 
-static void take_out(u32 place)
-{
-	struct entry last = events.heap[--events.count];
-
-	if (place < events.count)
-		sift(place, last);
-}
-
 void event_cancel(u32 handle)
 {
 	u32 number = live_slot(handle);
 
 	if (!number)
 		return;
+	fill_hole();
 	take_out(events.slots[number].place);
 	free_slot(number);
 }
@@ -159,14 +189,17 @@ u32 event_move(u32 handle, u64 at)
 {
 	u32 number = live_slot(handle);
 
-	if (number)
-		sift(events.slots[number].place,
-		     (struct entry){ at, ++events.armed << SLOT_BITS | number });
+	if (!number)
+		return handle;
+	fill_hole();
+	sift(events.slots[number].place,
+	     (struct entry){ at, ++events.armed << SLOT_BITS | number });
 	return handle;
 }
 
 u64 events_next(void)
 {
+	fill_hole();
 	return events.count ? events.heap[0].at : TIME_MAX;
 }
 
@@ -174,19 +207,20 @@ bool event_pop(u64 *at, event_fn *fn, u64 *argument)
 {
 	u32 number;
 
+	fill_hole();
 	if (!events.count)
 		return false;
 	number = events.heap[0].order & SLOT_MASK;
 	*at = events.heap[0].at;
 	*fn = events.slots[number].fn;
 	*argument = events.slots[number].argument;
-	take_out(0);
+	events.hole = true;
 	free_slot(number);
 	return true;
 }
 
 void events_free(void)
 {
-	free(events.heap);
+	free(events.memory);
 	free(events.slots);
 }

@@ -6,6 +6,8 @@
  *   machine WORD…           a line of the machine file
  *   preempt | manual        every wake-up asks for a reschedule | no ticks, no reschedules of busy
  *                           cpus
+ *   lazy CPU                which never picks a task
+ *   work-conserving         as the option
  *   select CPU              select_task_rq answers this, whatever the task may use
  *   task NAME CPU MASK NICE PARENT|- ACT…
  *   at NS ACT…              at an instant, on no cpu
@@ -13,7 +15,7 @@
  *
  * ACT: run:NS run:- (no end) sleep sleep:NS wake:NAME sync:NAME start:NAME yield exit loop;
  * nice:NAME:N cpus:NAME:MASK pin:NAME unpin:NAME higher:CPU lower:CPU error resched:CPU reset
- * charge:NS and, for manual runs, tick:CPU now:CPU end:CPU
+ * lose:NAME (from its queue) charge:NS and, for manual runs, tick:CPU now:CPU end:CPU
  *
  * Out: `NS cpu CALL task what`, then the result's JSON.
  */
@@ -41,7 +43,7 @@ static struct acts timers[MAX_TASKS];
 static u64 timer_at[MAX_TASKS];
 static u32 nr_tasks, nr_timers;
 static bool preempt;
-static s32 answer = NO_CPU;
+static s32 answer = NO_CPU, lazy = NO_CPU;
 static char machine_path[] = "/tmp/schedc-probe-XXXXXX";
 
 static void say(s32 cpu, const char *call, const struct task *p, const char *what)
@@ -88,7 +90,7 @@ static void probe_wakeup_preempt(struct rq *rq, struct task *p, u64 flags)
 
 static struct task *probe_pick(struct rq *rq, struct task *prev)
 {
-	struct task *next = fifo_class.pick_task(rq, prev);
+	struct task *next = rq->cpu == lazy ? NULL : fifo_class.pick_task(rq, prev);
 
 	say(rq->cpu, "pick", next, prev ? (prev->k.on_rq ? "prev" : "blocked") : "idle");
 	return next;
@@ -226,6 +228,8 @@ static void act_on_task(struct task *by, const char *verb, struct probe_task *t,
 		set_cpus_allowed(t->task, &mask);
 	else if (!strcmp(verb, "pin"))
 		migrate_disable(t->task);
+	else if (!strcmp(verb, "lose"))
+		fifo_class.dequeue_task(task_rq(t->task), t->task, 0);
 	else if (!strcmp(verb, "unpin"))
 		migrate_enable(t->task);
 	else
@@ -357,7 +361,10 @@ static void read_line(char *line, FILE *machine)
 		sim.options.until = strtoull(rest, NULL, 10);
 	} else if (!strcmp(verb, "select")) {
 		answer = atoi(rest);
+	} else if (!strcmp(verb, "lazy")) {
+		lazy = atoi(rest);
 	} else {
+		sim.options.work_conserving |= !strcmp(verb, "work-conserving");
 		preempt = preempt || !strcmp(verb, "preempt");
 		sim.manual = sim.manual || !strcmp(verb, "manual");
 	}
