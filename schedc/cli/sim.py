@@ -214,7 +214,7 @@ def _show(report: Report, as_json: bool) -> None:
         from rich.console import Console as RichConsole
 
         color = console.use_color(sys.stdout)
-        width = None if sys.stdout.isatty() else 140
+        width = None if sys.stdout.isatty() else 160
         out = RichConsole(
             file=sys.stdout, width=width, no_color=not color, force_terminal=color or None,
             highlight=False,

@@ -48,16 +48,11 @@ class Toolchain:
     def runtime(self, progress: Progress = silent) -> Path:
         """The executable `schedc-sim`."""
         settings = _target()["runtime"]
-        sources = [path for folder in settings["sources"] for path in _files(folder, "*.c")]
         flags = [
             *self._common(), *settings["flags"], *settings["variants"][self.variant],
             *_include_flags(settings["includes"]),
         ]
-        headers = _digest_of(settings["includes"], ("*.h", "**/*.h"))
-        objects = {
-            path: self._key([*flags, headers, path.name, path.read_text(encoding="utf-8")])
-            for path in sources
-        }
+        objects = self._objects(flags)
         name = f"{self.variant}-{self._key([*flags, *settings['link'], *objects.values()])}"
 
         def build(into: Path) -> None:
@@ -114,6 +109,16 @@ class Toolchain:
                 failure.code, failure.message, notes=failure.notes, help=failure.help
             ) from failure
 
+    def _objects(self, flags: Sequence[str]) -> dict[Path, str]:
+        """The runtime's sources, each with the key of its object."""
+        settings = _target()["runtime"]
+        headers = _digest_of(settings["includes"], ("*.h", "**/*.h"))
+        return {
+            path: self._key([*flags, headers, path.name, path.read_text(encoding="utf-8")])
+            for folder in settings["sources"]
+            for path in _files(folder, "*.c")
+        }
+
     def _build_runtime(
         self, into: Path, objects: Mapping[Path, str], flags: Sequence[str], link: Sequence[str],
         progress: Progress,
@@ -124,6 +129,9 @@ class Toolchain:
         def compile_one(path: Path) -> Path:
             def build(folder: Path) -> None:
                 self._run([*flags, "-c", str(path), "-o", "object.o"], folder)
+                if self._objects(flags)[path] != objects[path]:
+                    raise SimError(BUILD_FAILED, "the sources changed while they were compiled",
+                                   help="run it again")  # fmt: skip
 
             return self._entry("objects", objects[path], build, silent) / "object.o"
 

@@ -24,6 +24,10 @@ Better = Literal["lower", "higher", ""]
 _BETTER: Mapping[str, Better] = {"longest_wait": "lower", "fairness": "higher"}
 """Of the metrics of the machine; the others are neither good nor bad in themselves."""
 
+SMALLEST = 0.005
+"""A ratio within half a per cent of 1 is called no difference: a simulation has so little noise
+that less would often be certain, and never matter."""
+
 Word = Literal["better", "worse", "less", "more", "no difference", "too few runs"]
 
 
@@ -63,12 +67,12 @@ class Against:
 def metrics_of(workload: Workload) -> tuple[Metric, ...]:
     """The workload's metrics, then those of the machine."""
     own = tuple(
-        Metric(one.name, one.unit, one.better, 2.0**-SUB_BITS if one.histogram else 0.0, False)
+        Metric(one.name, one.unit, one.better, 2.0**-SUB_BITS if one.histogram else SMALLEST, False)
         for one in (METRICS[name] for name in workload.metrics)
         if one.name not in SYSTEM
     )
     return own + tuple(
-        Metric(name, unit, _BETTER.get(name, ""), 0.0, True) for name, unit in SYSTEM.items()
+        Metric(name, unit, _BETTER.get(name, ""), SMALLEST, True) for name, unit in SYSTEM.items()
     )
 
 

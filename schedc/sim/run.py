@@ -23,6 +23,7 @@ from schedc.sim.results import KIND_NORMAL_MAX, RunResult, read_result
 from schedc.sim.scenario import UNWATCHED, Arm, Options, Scenario, Watch
 from schedc.vm.verdict import Stall
 from schedc.workload.plan import BadPlan, plan_text
+from schedc.workload.quantity import show_time
 
 _GIVE_UP = 2
 """After so many first runs of an arm, all void by its scheduler, the rest is not run."""
@@ -232,12 +233,20 @@ def judge(arm: Arm, done: Done, limit_s: float) -> tuple[RunResult | None, Void 
     return result, _thrown_out(result) or _unreadable(result)
 
 
+_FAULT = re.compile(
+    r"ops\.\w+\(\) (?:accessed memory|divided by zero|ran into an instruction|failed)"
+)
+"""How the runtime words what would have been a crash, had a verifier not seen to it."""
+
+
 def _thrown_out(result: RunResult) -> Void | None:
     verdict = result.verdict
     if verdict is None:
         return None
     if verdict.stall is not None:
         return Void(STALLED, verdict.reason, verdict.stall)
+    if _FAULT.match(verdict.message):
+        return Void(CRASHED, f"{verdict.message} (at {show_time(verdict.at_ns)})")
     left = "it left by itself: " if verdict.kind <= KIND_NORMAL_MAX else ""
     words = ": ".join(part for part in (verdict.reason, verdict.message) if part)
     return Void(THROWN_OUT, f"{left}{words}" or f"exit kind {verdict.kind}")

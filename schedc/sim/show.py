@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 _STYLE: dict[Word, str] = {"better": "green", "worse": "red", "too few runs": "dim"}
+_SHORT: dict[Word, str] = {"no difference": "same", "too few runs": "?"}
 _ORDER: tuple[Word, ...] = ("better", "worse", "more", "less", "no difference", "too few runs")
 
 
@@ -85,10 +86,12 @@ def _cells(metric: Metric, rows: tuple[Row | None, ...], others: bool) -> list[s
         if row is None:
             cells += ["-", "-"]
             continue
-        style = _STYLE.get(row.verdict, "")
-        word = f"[{style}]{row.verdict}[/]" if style else row.verdict
-        ratio = f"{_interval(row.comparison.ratio, 'ratio')} " if row.comparison.ratio else ""
-        cells += [_interval(row.comparison.base, metric.unit), f"{ratio}{word}"]
+        word = _SHORT.get(row.verdict, row.verdict)
+        if (style := _STYLE.get(row.verdict, "")):
+            word = f"[{style}]{word}[/]"
+        ratio = f"{_interval(row.comparison.ratio, 'ratio')} {word}"
+        cells += [_interval(row.comparison.base, metric.unit),
+                  ratio if row.comparison.ratio is not None else "-"]  # fmt: skip
     return cells
 
 
@@ -114,8 +117,11 @@ def sentences(report: Report) -> Iterator[str]:
         yield f"{against.arm} against {against.other}:"
         said = False
         for word in _ORDER:
-            rows = [row for row in against.named(word) if word in ("better", "worse")
-                    or not row.metric.system]  # fmt: skip
+            rows = [
+                row for row in against.named(word)
+                if row.comparison.ratio is not None
+                and (row.metric.better or not row.metric.system)
+            ]  # fmt: skip
             if rows:
                 said = True
                 yield f"  {word + ':':15}{'; '.join(_by_how_much(row) for row in rows)}"
@@ -159,7 +165,8 @@ def _bounds(report: Report) -> Table | None:
     for name in ("scheduler", "class", "waits", "longest seen", "bound", "N", "seen : bound"):
         made.add_column(name, justify="left" if name in ("scheduler", "class") else "right")
     for one in found:
-        seen = f"{one.longest_ns / one.bound_ns:.2f}"
+        share = one.longest_ns / one.bound_ns
+        seen = f"{share:.2f}" if share >= 0.005 else "< 0.01"
         made.add_row(
             one.arm, one.cls, str(one.waits), show_time(one.longest_ns), show_time(one.bound_ns),
             str(one.contenders), f"[bold red]{seen}[/]" if one.exceeded else seen,
