@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -238,7 +239,8 @@ def _write_traces(report: Report, name: str) -> None:
         if run.arm != report.arms[0].name:
             safe = re.sub(r"[^\w]+", "-", run.arm).strip("-")
             path = path.with_name(f"{path.stem}-{safe}{path.suffix}")
-        write_output(str(path), pftrace(read_trace(run.trace), scheduler=run.arm))
+        queues = next(arm.queues for arm in report.arms if arm.name == run.arm)
+        write_output(str(path), pftrace(read_trace(run.trace), scheduler=run.arm, queues=queues))
         Console.current().status(f"wrote {path}")
 
 
@@ -247,6 +249,6 @@ def _write_page(report: Report, name: str) -> None:
     from schedc.cli.files import write_output
     from schedc.sim.html import page
 
-    command = " ".join(["schedc", *sys.argv[1:]])
+    command = shlex.join(["schedc", *sys.argv[1:]])
     write_output(name, page(report, command=command, version=__version__).encode())
     Console.current().status(f"wrote {name}")

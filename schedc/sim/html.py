@@ -27,6 +27,7 @@ from schedc.sim.trace import BadTrace, read_trace
 from schedc.sim.waits import class_waits, group_waits
 from schedc.workload.histogram import Histogram
 from schedc.workload.quantity import show_time
+from schedc.workload.registry import show
 
 _FOLDER = "backends/sim/report"
 COLOURS = 8
@@ -45,7 +46,7 @@ _HISTOGRAMS = {
 
 @dataclass(frozen=True, slots=True)
 class _BoundRow:
-    """`share`: of the bound, in per cent."""
+    """`share`: of the bound, in per cent; `words`: as it is shown."""
 
     name: str
     arm: str
@@ -53,6 +54,7 @@ class _BoundRow:
     bound: str
     contenders: int
     share: float
+    words: str
     over: bool
 
 
@@ -207,9 +209,11 @@ def _caption(line: Timeline, start: int, end: int) -> str:
 def _bounds(report: Report) -> Iterator[_BoundRow]:
     """The longest wait of each class over all runs that count, beside its proved bound."""
     for one in class_waits(report):
+        share = 100 * one.longest_ns / one.bound_ns
+        words = f"{share:.0f}%" if share >= 10 else f"{share:.2g}%"
         yield _BoundRow(
             one.cls, one.arm, show_time(one.longest_ns), show_time(one.bound_ns),
-            one.contenders, 100 * one.longest_ns / one.bound_ns, one.exceeded,
+            one.contenders, share, words, one.exceeded,
         )  # fmt: skip
 
 
@@ -229,7 +233,10 @@ def _facts(report: Report, version: str) -> Iterator[tuple[str, str]]:
     yield "Costs", ", ".join(
         f"{name.replace('_', ' ')} {show_time(ns)}" for name, ns in scenario.machine.costs.items()
     )
-    settings = ", ".join(f"{name} = {value}" for name, value in scenario.settings.items())
+    params = scenario.workload.params
+    settings = ", ".join(
+        f"{name}={show(params[name], value)}" for name, value in scenario.settings.items()
+    )
     yield "Workload", f"{scenario.workload.name}{': ' if settings else ''}{settings}"
     seeds = f"{options.first_seed}..{options.first_seed + options.runs - 1}"
     yield "Runs", f"{options.runs} of each scheduler, seeds {seeds}; {len(report.void_runs)} void"

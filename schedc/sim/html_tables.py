@@ -57,6 +57,9 @@ class Table:
 
 
 def table(against: Against) -> Table:
+    if against.other and not any(row.comparison.ratio for row in against.rows):
+        sentence = "No pair of runs counts, so there is nothing to compare."
+        return Table(against.arm, against.other, sentence, (), (), (), (), "")
     ratios = [row.comparison.ratio for row in against.rows if row.comparison.ratio is not None]
     note = ""
     if ratios:

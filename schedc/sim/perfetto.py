@@ -20,7 +20,7 @@ bit 0x100 of the state from Linux 4.14 on, and takes a trace without a version f
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import field
 
 from schedc.records import dataclass
@@ -45,9 +45,10 @@ _LOCAL, _GLOBAL, _BYPASS = 1 << 63 | 2, 1 << 63 | 1, 1 << 63 | 3
 _LOCAL_ON = 1 << 63 | 1 << 62
 
 
-def pftrace(trace: Trace, *, scheduler: str, queues: Mapping[int, str] | None = None) -> bytes:
-    """The trace in Perfetto's format. `queues`: names of the policy's DSQs by id."""
-    return b"".join(chunk(1, packet) for packet in _Writer(trace, scheduler, queues or {}).write())
+def pftrace(trace: Trace, *, scheduler: str, queues: Sequence[str] = ()) -> bytes:
+    """The trace in Perfetto's format. `queues`: the names of a compiled policy's queues; its DSQs
+    are numbered by queue, from 1, in the upper half of 32 bits, and by domain in the lower."""
+    return b"".join(chunk(1, packet) for packet in _Writer(trace, scheduler, queues).write())
 
 
 @dataclass(slots=True)
@@ -97,7 +98,7 @@ def _deltas(times: tuple[int, ...]) -> list[int]:
 class _Writer:
     """Goes through the records once; `_out` are the packets in order of writing."""
 
-    def __init__(self, trace: Trace, scheduler: str, queues: Mapping[int, str]) -> None:
+    def __init__(self, trace: Trace, scheduler: str, queues: Sequence[str]) -> None:
         self._trace = trace
         self._scheduler = scheduler
         self._queues = queues
@@ -204,8 +205,8 @@ class _Writer:
         return _LOCAL_ON | cpu if dsq == _LOCAL and cpu >= 0 else dsq
 
     def _queue_name(self, dsq: int) -> str:
-        if dsq in self._queues:
-            return self._queues[dsq]
+        if 0 < dsq >> 16 <= len(self._queues):
+            return f"{self._queues[(dsq >> 16) - 1]} {dsq & 0xFFFF:03d}"
         if dsq >> 62 == 3:
             return f"local, cpu {dsq & 0xFFFFFFFF:03d}"
         builtin = {_GLOBAL: "global", _LOCAL: "local", _BYPASS: "bypass"}

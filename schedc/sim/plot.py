@@ -21,6 +21,8 @@ WIDTH, HEIGHT = 420, 270
 _LEFT, _RIGHT, _TOP, _BOTTOM = 58, 10, 10, 34
 _STEPS = 60
 _MOST_NINES = 5
+_LEFTMOST = -log10(0.9)
+"""Drawings begin at 10%: the very shortest latencies would take half of the height."""
 _NINES = ((log10(2), "50%"), (1.0, "90%"), (2.0, "99%"), (3.0, "99.9%"), (4.0, "99.99%"))
 
 TABLE = ((0.5, "median"), (0.9, "90%"), (0.99, "99%"), (0.999, "99.9%"), (1.0, "longest"))
@@ -76,14 +78,18 @@ def percentiles(
         return None
     count = max(histogram.count for _, _, of in filled for histogram in of)
     right = min(max(log10(count), 1.0), float(_MOST_NINES))
-    shares = [1 - 10 ** (-right * step / _STEPS) for step in range(_STEPS + 1)]
+    steps = [_LEFTMOST + (right - _LEFTMOST) * step / _STEPS for step in range(_STEPS + 1)]
+    shares = [1 - 10**-step for step in steps]
     series = [(number, name, _series(of, shares), of) for number, name, of in filled]
     ends = [one for _, _, points, _ in series for one in points]
     y = _Log(min(one.low for one in ends), max(one.high for one in ends))
     curves = tuple(
         Curve(number, name, *_paths(points, y), _table(of)) for number, name, points, of in series
     )
-    x = tuple(Tick(_x(at / right), label) for at, label in _NINES if at <= right + 1e-9)
+    width = right - _LEFTMOST
+    x = tuple(
+        Tick(_x((at - _LEFTMOST) / width), label) for at, label in _NINES if at <= right + 1e-9
+    )
     return Figure(title, about, curves, x, y.ticks())
 
 

@@ -9,6 +9,8 @@ from schedc.sim import trace as records
 from schedc.sim.trace import HEADER, MAGIC, NO_KEY, RECORD
 
 LOCAL_ON = 1 << 63 | 1 << 62
+INTERACTIVE, BATCH = 1 << 16, 2 << 16 | 1
+"""DSQs of a policy's first queue in domain 0 and of its second in domain 1."""
 
 
 class MadeTrace:
@@ -54,7 +56,7 @@ def busy(
 ) -> bytes:
     """A machine that schedules at random, consistently: DSQs, sleeps, preemption, forks, exits.
 
-    Each task is in exactly one of: asleep, in DSQ 7 or 8, in a local DSQ, on a cpu.
+    Each task is in exactly one of: asleep, in one of two DSQs, in a local DSQ, on a cpu.
     """
     draw = random.Random(seed)
     made = MadeTrace(nr_cpus, seed=seed)
@@ -74,16 +76,16 @@ def busy(
         if step < 0.45 and asleep:
             woken = asleep.pop(draw.randrange(len(asleep)))
             made.put(now, records.WAKE, draw.randrange(nr_cpus), woken, pid)
-            dsq = draw.choice([7, 8])
-            made.put(now, records.QUEUE, -1, woken, dsq, now if dsq == 8 else NO_KEY)
+            dsq = draw.choice([INTERACTIVE, BATCH])
+            made.put(now, records.QUEUE, -1, woken, dsq, now if dsq == BATCH else NO_KEY)
             queued.append((woken, dsq))
         elif step < 0.8 and queued:
             following, dsq = queued.pop(0)
             made.put(now, records.MOVE, cpu, following, dsq)
             if pid:
                 made.put(now, records.KICK, cpu, 1)
-                made.put(now, records.QUEUE, -1, pid, 7, NO_KEY)
-                queued.append((pid, 7))
+                made.put(now, records.QUEUE, -1, pid, INTERACTIVE, NO_KEY)
+                queued.append((pid, INTERACTIVE))
             made.put(now, records.RUN, cpu, following)
             running[cpu] = following
         elif step < 0.97 and pid:

@@ -252,6 +252,13 @@ def test_an_arm_whose_runs_are_all_void() -> None:
     Page(text)
 
 
+def test_nothing_to_compare_is_one_sentence() -> None:
+    report = made_report(("interactive", "eevdf"), runs=1, void="runnable task stall", steps=200)
+    text = made(report)
+    assert "No pair of runs counts" in text
+    assert '<table class="metrics">' not in text
+
+
 def test_few_runs_give_no_verdict() -> None:
     text = made(made_report(("interactive", "eevdf"), runs=3, steps=200))
     assert "Too few runs for a verdict" in text

@@ -18,7 +18,7 @@ import pytest
 from schedc.sim import trace as records
 from schedc.sim.perfetto import pftrace
 from schedc.sim.trace import Trace, read_trace
-from tests.sim.made_trace import LOCAL_ON, MadeTrace, busy
+from tests.sim.made_trace import BATCH, INTERACTIVE, LOCAL_ON, MadeTrace, busy
 
 schema: Any = pytest.importorskip(
     "perfetto.protos.perfetto.trace.perfetto_trace_pb2",
@@ -91,7 +91,7 @@ def wakings(trace: Any) -> list[tuple[int, int, int, int, int]]:
 
 def made(seed: int = 1, steps: int = 2000) -> tuple[Trace, Any]:
     trace = read_trace(busy(seed=seed, steps=steps))
-    return trace, parsed(pftrace(trace, scheduler="fair", queues={7: "interactive", 8: "batch"}))
+    return trace, parsed(pftrace(trace, scheduler="fair", queues=("interactive", "batch")))
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -244,18 +244,18 @@ def test_dsq_lengths_are_those_of_the_run_and_never_below_zero() -> None:
             track = tracks[event.track_uuid]
             assert track.HasField("counter") and tracks[track.parent_uuid].name == "sched_ext: fair"
             series[track.name].append((packet.timestamp, event.counter_value))
-    assert {"interactive: tasks", "batch: tasks", "local, cpu 000: tasks"} <= set(series)
+    assert {"interactive 000: tasks", "batch 001: tasks", "local, cpu 000: tasks"} <= set(series)
     for points in series.values():
         assert points == sorted(points, key=lambda point: point[0])
         assert all(value >= 0 for _, value in points)
-    inside = {7: 0, 8: 0}
+    inside = {INTERACTIVE: 0, BATCH: 0}
     for _, kind, _, _, _, b, _ in trace.records():
         if kind == records.QUEUE:
             inside[b] += 1
         elif kind == records.MOVE:
             inside[b] -= 1
-    assert series["interactive: tasks"][-1][1] == inside[7]
-    assert series["batch: tasks"][-1][1] == inside[8]
+    assert series["interactive 000: tasks"][-1][1] == inside[INTERACTIVE]
+    assert series["batch 001: tasks"][-1][1] == inside[BATCH]
 
 
 def test_interned_names_come_before_their_use() -> None:

@@ -97,7 +97,8 @@ window.addEventListener("beforeprint", () => {
     }
     const [name, pid, group] = data.tasks[spans[best + 3]];
     const length = (spans[best + 2] / whole) * (data.end - data.start);
-    said.textContent = `${name} (${pid}${group && group !== name ? `, ${group}` : ""}) on cpu ${cpu}: ${time(length)} from ${time(ns(spans[best + 1]))}`;
+    const cut = spans[best + 1] === 0 || spans[best + 1] + spans[best + 2] >= whole;
+    said.textContent = `${name} (${pid}${group && group !== name ? `, ${group}` : ""}) on cpu ${cpu}: ${cut ? "at least " : ""}${time(length)} from ${time(ns(spans[best + 1]))}`;
   }
 
   const doing = {
