@@ -82,6 +82,14 @@ void measure_censored(struct measures *m, const struct phase *mark, uint64_t so_
 		deadline(m, mark, so_far);
 }
 
+static bool has_own_stamp(const struct plan_group *group)
+{
+	for (uint32_t i = 0; i < group->nr_phases; i++)
+		if (group->phases[i].kind == PHASE_PERIOD || group->phases[i].kind == PHASE_STAMP)
+			return true;
+	return false;
+}
+
 const struct phase *measure_of_channel(const struct plan *plan, uint32_t line)
 {
 	for (uint32_t g = 0; g < plan->nr_groups; g++) {
@@ -89,7 +97,7 @@ const struct phase *measure_of_channel(const struct plan *plan, uint32_t line)
 
 		for (uint32_t i = 0; i < group->nr_phases; i++)
 			if (group->phases[i].kind == PHASE_WAIT && group->phases[i].target == line &&
-			    measure_open(group))
+			    measure_open(group) && !has_own_stamp(group))
 				return measure_open(group);
 	}
 	return NULL;

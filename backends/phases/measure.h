@@ -59,7 +59,8 @@ void measure_job(struct measures *m, enum role role, uint64_t took);
 const struct phase *measure_open(const struct plan_group *group);
 /* The time so far of a mark that is open at the end. */
 void measure_censored(struct measures *m, const struct phase *mark, uint64_t so_far);
-/* The marks that the posts of a channel line are for: NULL if nobody who takes them marks. */
+/* The marks that the posts of a channel line are for: NULL if those who take them mark
+ * nothing, or something else. */
 const struct phase *measure_of_channel(const struct plan *plan, uint32_t line);
 
 /* Jobs that the plan has from the beginning. */

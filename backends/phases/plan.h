@@ -47,8 +47,8 @@
  *   wait CHANNEL COUNT MEASURE LOCK
  *                             take COUNT posts, one after another; LOCK ("-": none) is given up
  *                             once the task is in the line of those who wait
- *   wake CHANNEL COUNT STAMP  COUNT posts, stamped `now` or with the schedule's moment;
- *                             COUNT 0: one for each that waits
+ *   wake CHANNEL COUNT STAMP  COUNT posts, stamped `now`, with the `schedule`'s moment or with
+ *                             the stamp that was `taken` last; COUNT 0: one for each that waits
  *   fork GROUP COUNT
  *   join                      sleep until all children are done
  *   exit
@@ -56,6 +56,7 @@
  *   lock LOCK / unlock LOCK
  *   mark WHAT DEADLINE        WHAT: request or frame, its time from the stamp of the last post
  *                             or the schedule's moment, whichever came last; DEADLINE 0: none
+ *   stamp                     what is marked next counts from here, as if a post had come now
  *   count WHAT                one more of: throughput switches forks
  *   yield
  *
@@ -94,6 +95,7 @@
 enum phase_kind {
 	PHASE_RUN, PHASE_SLEEP, PHASE_PERIOD, PHASE_WAIT, PHASE_WAKE, PHASE_FORK, PHASE_JOIN,
 	PHASE_EXIT, PHASE_BARRIER, PHASE_LOCK, PHASE_UNLOCK, PHASE_MARK, PHASE_COUNT, PHASE_YIELD,
+	PHASE_STAMP,
 };
 
 enum histogram_kind {
@@ -101,6 +103,8 @@ enum histogram_kind {
 };
 
 enum counter_kind { COUNT_THROUGHPUT, COUNT_SWITCHES, COUNT_FORKS, COUNT_KINDS };
+
+enum stamp_kind { STAMP_NOW, STAMP_SCHEDULE, STAMP_TAKEN };
 
 enum role {
 	ROLE_NONE, ROLE_VICTIM, ROLE_HOG, ROLE_BACKGROUND, ROLE_JOB, ROLE_SHORT, ROLE_SHARED,
@@ -112,7 +116,7 @@ struct phase {
 	uint32_t target;	/* channel line, group, barrier or lock */
 	uint32_t lock;		/* wait: to give up, or PLAN_NONE */
 	bool measured;		/* sleep, period, wait: into HIST_WAKEUP */
-	bool scheduled;		/* wake: stamped with the schedule's moment */
+	enum stamp_kind stamp;	/* wake */
 	enum histogram_kind mark;
 	enum counter_kind counter;
 	uint64_t count;

@@ -8,11 +8,11 @@
 
 static const char *const verbs[] = {
 	"run", "sleep", "period", "wait", "wake", "fork", "join", "exit", "barrier_wait", "lock",
-	"unlock", "mark", "count", "yield",
+	"unlock", "mark", "count", "yield", "stamp",
 };
 static const char *const dists[] = { "fixed", "uniform", "exponential", "lognormal", "empirical" };
 static const char *const measures[] = { "-", "wakeup" };
-static const char *const stamps[] = { "now", "schedule" };
+static const char *const stamps[] = { "now", "schedule", "taken" };
 static const char *const marks[] = { "request", "frame" };
 static const char *const counters[] = { "throughput", "switches", "forks" };
 
@@ -64,7 +64,7 @@ static void read_wake(struct words *w, struct phase *phase)
 {
 	phase->target = (uint32_t)words_number(w, "the channel", 0, PLAN_MAX_TASKS);
 	phase->count = words_number(w, "the count", 0, PLAN_MAX_COUNT);
-	phase->scheduled = words_choice(w, "stamp", stamps, COUNT_OF(stamps));
+	phase->stamp = (enum stamp_kind)words_choice(w, "stamp", stamps, COUNT_OF(stamps));
 }
 
 bool plan_read_phase(struct words *w, struct word verb, struct phase *phase)
@@ -112,6 +112,7 @@ bool plan_read_phase(struct words *w, struct word verb, struct phase *phase)
 	case PHASE_JOIN:
 	case PHASE_EXIT:
 	case PHASE_YIELD:
+	case PHASE_STAMP:
 		break;
 	}
 	return true;

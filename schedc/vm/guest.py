@@ -53,10 +53,16 @@ def small_programs() -> tuple[Program, ...]:
 
 
 def workload_programs() -> tuple[Program, ...]:
-    """Each C file of workloads/ is a program: wakeup.c -> wl-wakeup."""
+    """`wl-phases`, which runs plans, and each C file of workloads/: wakeup.c -> wl-wakeup."""
     folder = data_path("backends/vm/guest/workloads")
     flags = ("-pthread", f"-I{folder}", "-lm")
-    return tuple(Program(f"wl-{p.stem}", (p,), flags) for p in sorted(folder.glob("*.c")))
+    single = tuple(Program(f"wl-{p.stem}", (p,), flags) for p in sorted(folder.glob("*.c")))
+    # The reader of plans, the draws and the measures are those of the simulator.
+    sources = (
+        *sorted(data_path("backends/vm/guest/phases").glob("*.c")),
+        *sorted(data_path("backends/phases").glob("*.c")),
+    )
+    return (*single, Program("wl-phases", sources, flags))
 
 
 def compiled(
@@ -83,10 +89,10 @@ def source_digest(programs: Iterable[Program]) -> str:
     """A hash of everything that decides what the programs are, but for the compiler."""
     hasher = hashlib.sha256(" ".join(FLAGS).encode())
     for program in programs:
-        folder = program.sources[0].parent
-        files = {*program.sources, *folder.glob("*.h")}
-        for path in sorted(files):
-            hasher.update(f"{program.name}/{path.name}\0".encode())
+        folders = {data_path("backends/phases"), *(path.parent for path in program.sources)}
+        headers = {path for folder in folders for path in folder.glob("*.h")}
+        for path in sorted({*program.sources, *headers}):
+            hasher.update(f"{program.name}/{path.parent.name}/{path.name}\0".encode())
             hasher.update(hashlib.sha256(path.read_bytes()).digest())
     return hasher.hexdigest()
 

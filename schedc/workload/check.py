@@ -9,8 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
-from schedc.workload.metrics import METRICS
+from schedc.workload.metrics import COUNTERS, FED_BY_ROLE, MARKS, MEASURES, METRICS
 from schedc.workload.model import (
+    Barrier,
+    Count,
     Empirical,
     Exponential,
     Fixed,
@@ -23,6 +25,7 @@ from schedc.workload.model import (
     Ref,
     Run,
     Sleep,
+    Stamp,
     Uniform,
     Unlock,
     Wait,
@@ -36,8 +39,6 @@ PLACEHOLDER = re.compile(r"\{([^{}:]*)(?::([^{}]*))?\}")
 SUPPLIED = ("seed", "cpus", "out")
 """Placeholders that every run fills in: its seed, the guest's cpus, the result's file."""
 TIME_UNITS = ("ns", "us", "ms", "s")
-MEASURES = {metric.histogram: metric for metric in METRICS.values()}
-"""What phases can measure: the histograms that metrics are read from; "" measures nothing."""
 
 
 def check_references(workload: Workload, findings: Findings) -> None:
@@ -45,15 +46,17 @@ def check_references(workload: Workload, findings: Findings) -> None:
     for name, channel in workload.channels.items():
         if channel.per and channel.per not in workload.groups:
             _unknown(findings, ("channels", name, "per"), "group", channel.per, workload.groups)
+        _check_number(workload, channel.capacity, ("channels", name, "capacity"), findings)
     for group in workload.groups.values():
         _check_group(workload, group, findings)
     _check_commands(workload, findings)
     _check_waits(workload, findings)
+    _check_metrics(workload, findings)
 
 
 def _unknown(
     findings: Findings, path: tuple[str | int, ...], what: str, name: str,
-    known: Mapping[str, object],
+    known: Mapping[str, object] | tuple[str, ...],
 ) -> None:
     findings.report("E1206", f"no {what} is called `{name[:40]}`", path, help=near(name, known))
 
@@ -64,26 +67,43 @@ def _check_group(workload: Workload, group: Group, findings: Findings) -> None:
         _unknown(findings, (*path, "per"), "group", group.per, workload.groups)
     if group.per == group.name:
         findings.report("E1206", f"`{group.name}` can't belong to itself", (*path, "per"))
-    for key, value in (("count", group.count), ("loop", group.loop)):
-        if isinstance(value, Ref) and value.param not in workload.params:
-            _unknown(findings, (*path, key), "parameter", value.param, workload.params)
+    for key, value in (("count", group.count), ("loop", group.loop), ("weight", group.weight),
+                       ("nice", group.nice)):
+        _check_number(workload, value, (*path, key), findings)
     for index, phase in enumerate(group.phases):
         _check_phase(workload, phase, (*path, "phases", index), findings)
+    if isinstance(group.comm, Ref):
+        _check_comm(workload, group.comm, (*path, "comm"), findings)
+
+
+def _check_comm(
+    workload: Workload, comm: Ref, path: tuple[str | int, ...], findings: Findings
+) -> None:
+    param = workload.params.get(comm.param)
+    if param is None:
+        _unknown(findings, path, "parameter", comm.param, workload.params)
+    elif param.kind != "choice" or not all(
+        1 <= len(name.encode()) <= 15 and name.isprintable() for name in param.choices
+    ):
+        findings.report("E1204", f"`{comm.param}` must be a choice of names", path)
 
 
 def _check_phase(
     workload: Workload, phase: Phase, path: tuple[str | int, ...], findings: Findings
 ) -> None:
     for ref in refs(phase):
-        if ref.param not in workload.params:
-            _unknown(findings, path, "parameter", ref.param, workload.params)
+        _check_number(workload, ref, path, findings)
     match phase:
         case Wait(channel=channel) | Wake(channel=channel) if channel not in workload.channels:
             _unknown(findings, (*path, "on"), "channel", channel, workload.channels)
         case Fork(group=target) if target not in workload.groups:
             _unknown(findings, (*path, "group"), "group", target, workload.groups)
-        case Wait(measure=measure) | Mark(measure=measure) if measure not in MEASURES:
+        case Wait(measure=measure) | Sleep(measure=measure) if measure not in ("", *MEASURES):
             _unknown(findings, (*path, "measure"), "measure", measure, MEASURES)
+        case Mark(measure=measure) if measure not in MARKS:
+            _unknown(findings, (*path, "measure"), "measure", measure, MARKS)
+        case Count(what=what) if what not in COUNTERS:
+            _unknown(findings, (*path, "what"), "counter", what, COUNTERS)
         case Fork(group=target) if workload.groups[target].start != "forked":
             findings.report(
                 "E1210", f"`{target}` runs from the beginning, so it can't be forked", path,
@@ -91,6 +111,19 @@ def _check_phase(
             )
         case _:
             pass
+
+
+def _check_number(
+    workload: Workload, value: object, path: tuple[str | int, ...], findings: Findings
+) -> None:
+    """A reference must be to a parameter that is a number."""
+    if not isinstance(value, Ref):
+        return
+    param = workload.params.get(value.param)
+    if param is None:
+        _unknown(findings, path, "parameter", value.param, workload.params)
+    elif param.kind == "choice":
+        findings.report("E1204", f"`{value.param}` is a choice, not a number", path)
 
 
 def refs(phase: Phase) -> Iterator[Ref]:
@@ -107,6 +140,8 @@ def refs(phase: Phase) -> Iterator[Ref]:
                     numbers = values
         case Wait(count=count) | Wake(count=count) | Fork(count=count):
             numbers = (count,)
+        case Mark(deadline=deadline):
+            numbers = (deadline,)
         case _:
             pass
     yield from (value for value in numbers if isinstance(value, Ref))
@@ -114,7 +149,7 @@ def refs(phase: Phase) -> Iterator[Ref]:
 
 def _check_commands(workload: Workload, findings: Findings) -> None:
     measured = [command for command in workload.commands if command.parser]
-    if len(measured) != 1:
+    if workload.commands and len(measured) != 1:
         findings.report(
             "E1203", f"{len(measured)} commands have a parser; one must be measured",
             ("command", 0),
@@ -158,19 +193,70 @@ def _check_waits(workload: Workload, findings: Findings) -> None:
         if group.start == "forked" and group.name not in forked:
             path = ("groups", group.name, "start")
             findings.report("E1210", f"nothing forks `{group.name}`", path)
-        waited = False
+        stamped = False
         for index, phase in enumerate(group.phases):
             where = ("groups", group.name, "phases", index)
             match phase:
                 case Wait(channel=channel):
-                    waited = True
+                    stamped = True
                     if channel not in woken:
                         findings.report("E1210", f"nothing wakes `{channel}`", where,
                                         help=f'add {{ do = "wake", on = "{channel}" }} somewhere')
                 case Lock(name=name) if name not in unlocked:
                     findings.report("E1210", f"nothing unlocks `{name}`", where)
-                case Mark() if not waited:
-                    findings.report("E1210", "a mark measures from the post that a `wait` took; "
-                                    "there is none before it", where)
+                case Stamp() | Sleep(schedule=True):
+                    stamped = True
+                case Mark() if not stamped:
+                    findings.report(
+                        "E1210", "a mark measures from the post that a `wait` took, from the "
+                        "schedule of a `sleep`, or from a `stamp`; there is none before it", where,
+                    )
+                case Barrier() if group.start == "forked":
+                    findings.report("E1210", "how many forked tasks will come to a barrier isn't "
+                                    "known", where, help="use a channel")
                 case _:
                     pass
+
+
+def _check_metrics(workload: Workload, findings: Findings) -> None:
+    """Without commands, each metric must come from a phase or a role."""
+    if workload.commands:
+        return
+    fed = measured_by(workload)
+    for name in workload.metrics:
+        metric = METRICS[name]
+        if (metric.histogram or name) not in fed:
+            findings.report("E1212", f"nothing measures `{name}`", ("metrics",),
+                            help=_remedy(metric.histogram or name))
+
+
+def measured_by(workload: Workload) -> set[str]:
+    """The values, and the histograms, that a plan of the workload measures."""
+    fed: set[str] = set()
+    for group in workload.groups.values():
+        fed |= set(FED_BY_ROLE.get(group.role, ()))
+        fed |= {"child_life"} if group.start == "forked" else set()
+        for phase in group.phases:
+            match phase:
+                case Wait(measure=measure) | Sleep(measure=measure) if measure:
+                    fed.add(measure)
+                case Mark(measure=measure, deadline=deadline):
+                    fed |= {measure, "throughput"} | ({"missed"} if deadline else set())
+                case Count(what=what):
+                    fed.add(what)
+                case _:
+                    pass
+    return fed
+
+
+def _remedy(name: str) -> str | None:
+    if name in MEASURES:
+        return f'write measure = "{name}" in a `wait` or `sleep`'
+    if name in MARKS:
+        return f'add {{ do = "mark", measure = "{name}" }} to a group'
+    if name in COUNTERS:
+        return f'add {{ do = "count", what = "{name}" }} to a group'
+    if name == "missed":
+        return "give a `mark` a `deadline`"
+    roles = [role for role, metrics in FED_BY_ROLE.items() if name in metrics]
+    return f'write role = "{roles[0]}" in a group' if roles else None

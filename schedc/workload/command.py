@@ -2,7 +2,8 @@
 
 Input: a workload, the settings of its parameters and a seed. Output: a `Plan`. Invariant: the
 script contains only text of the shipped or checked TOML and whole numbers, each quoted for the
-shell; the measured program's result is in `out/measured` when the script is done.
+shell; the measured program's result is in `out/measured` when the script is done. A workload
+without commands is run by `wl-phases`, from the plan that the simulator runs too.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from collections.abc import Mapping
 from schedc.records import dataclass
 from schedc.workload.check import PLACEHOLDER
 from schedc.workload.model import Arg, Command, Setting, Workload
+from schedc.workload.plan import plan_text
 from schedc.workload.quantity import UNITS
 
 RESULT = "measured"
@@ -32,6 +34,8 @@ def plan(
     workload: Workload, settings: Mapping[str, Setting], seed: int, spin_rate: int, cpus: int
 ) -> Plan:
     """The script that runs `workload` once with these settings."""
+    if not workload.commands:
+        return _phases(workload, settings, seed, spin_rate, cpus)
     values = {**settings, "seed": seed, "cpus": cpus}
     lines = ["#!/bin/sh", "# One run of a workload; the working directory holds out/."]
     measured: list[str] = []
@@ -54,7 +58,20 @@ def plan(
         lines.append(f"kill $beside{number} 2> /dev/null")
         lines.append(f"wait $beside{number} 2> /dev/null")
     lines.append("exit $status")
-    return Plan("\n".join(lines) + "\n", workload.measured.parser, _timeout(workload, values))
+    return Plan("\n".join(lines) + "\n", workload.parser, _timeout(workload, values))
+
+
+def _phases(
+    workload: Workload, settings: Mapping[str, Setting], seed: int, spin_rate: int, cpus: int
+) -> Plan:
+    text = plan_text(workload, settings, seed, cpus)
+    # The plan comes as a here-document: quoted, so that the shell reads nothing in it, and no line
+    # of a plan can be the word that ends it.
+    script = (
+        f"#!/bin/sh\nwl-phases --spin-rate {spin_rate} > out/{RESULT} 2> out/stderr << 'END_PLAN'\n"
+        f"{text}END_PLAN\n"
+    )
+    return Plan(script, workload.parser, _timeout(workload, settings))
 
 
 def _timeout(workload: Workload, values: Mapping[str, Setting]) -> float:

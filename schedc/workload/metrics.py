@@ -42,19 +42,41 @@ METRICS: dict[str, Metric] = {
     for metric in (
         *_percentiles("wakeup", "from a wake-up until the task runs"),
         *_percentiles("request", "from a request's arrival until its work is done"),
-        *_percentiles("child_life", "from a fork until the child is reaped"),
+        *_percentiles("frame", "from the moment that a frame was due until it is done"),
+        *_percentiles("child_life", "from a fork until the child is done"),
         *_percentiles("victim_wait", "waits of 50 µs or more of a task that wants a cpu"),
         Metric("throughput", "1/s", "higher", "requests, operations or events done a second"),
         Metric("switches", "1/s", "higher", "bytes passed between two processes a second"),
         Metric("forks", "1/s", "higher", "processes forked and reaped a second"),
+        Metric("missed", "share", "lower", "frames that were late"),
         Metric("makespan", "ns", "lower", "until the last job is done"),
         Metric("mean_completion", "ns", "lower", "mean over the jobs of when each was done"),
         Metric("last_short", "ns", "lower", "until the last short job is done"),
         Metric("victim_longest", "ns", "lower", "the victim's longest wait for a cpu"),
         Metric("hog_longest", "ns", "lower", "the longest wait for a cpu of any pinned hog"),
         Metric("victim_share", "cpus", "higher", "cpu time of the victim"),
+        Metric("misallocated", "share", "lower",
+               "cpu time that went to control groups beyond their weight's part"),
         Metric("background", "cpus", "higher", "cpu time of the background hogs"),
     )
 }
 """All metrics by name. `mean_completion` is a mean over jobs within one run; percentiles are
 never averaged."""
+
+MEASURES = ("wakeup",)
+"""What a `wait` or `sleep` can measure: the histograms by these names."""
+MARKS = ("request", "frame")
+"""What a `mark` can measure."""
+COUNTERS = ("throughput", "switches", "forks")
+"""What a `count` can count."""
+FED_BY_ROLE: dict[str, tuple[str, ...]] = {
+    "victim": ("victim_longest", "victim_wait", "victim_share"),
+    "hog": ("hog_longest",),
+    "background": ("background",),
+    "job": ("makespan", "mean_completion"),
+    "short": ("makespan", "mean_completion", "last_short"),
+    "shared": ("misallocated",),
+}
+"""Which metrics the tasks of a group feed, by its role. A run without a duration ends when all
+tasks with the role `job` or `short` are done."""
+ROLES = tuple(FED_BY_ROLE)

@@ -1,21 +1,26 @@
 """A workload as a typed value: parameters, groups of tasks with phases, and guest commands.
 
-Input: `read.read_workload` builds it from TOML. Output: `command.plan` makes guest commands of
-it; a simulator can run the groups. Invariant: every name in it is declared in it (parameters,
+Input: `read.read_workload` builds it from TOML. Output: `plan.plan_text` makes a run's plan of it,
+`command.plan` what the guest runs. Invariant: every name in it is declared in it (parameters,
 groups, channels), every metric and parser exists, and times are whole nanoseconds.
 
 Tasks. A group has `count` tasks, or that many for each task of group `per` (each belongs to one
 of them), or for each cpu. A task runs its phases in order, `loop` times or for ever.
 Channels. A channel counts posts: `wake` adds some, `wait` takes one or sleeps until there is one.
-Each task of group `per` has its own; tasks that belong to it use that one.
-Measures. A `wait` with a measure records the time from the post until the task runs. A `mark`
-records the time since the stamp of the post that the task took last: the moment of the `wake`, or
-with `stamp = "schedule"` the moment at which the waker's schedule wanted it.
+Each task of group `per` has its own; tasks that belong to it use that one. A channel with a
+`capacity` makes a `wake` sleep while it is full; without `keep`, posts that nobody waits for are
+lost.
+Measures. A `wait` with a measure records the time from the post until the task runs, a `sleep` that
+from its end. A `mark` records the time since the task's stamp: that of the post that it took last
+(the moment of the `wake`; with `stamp = "schedule"` the one that the waker's schedule wanted, with
+`stamp = "taken"` the waker's own stamp), the moment that its own schedule wanted, or a `stamp`,
+whichever came last. A `role` says which metrics a group feeds.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import field
 from typing import Literal
 
 from schedc.records import dataclass
@@ -96,22 +101,26 @@ class Sleep:
 
     time: Distribution
     schedule: bool
+    measure: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Take `count` posts, one after the other."""
+    """Take `count` posts, one after the other; `lock` is given up meanwhile."""
 
     channel: str
     count: Number
     measure: str
+    lock: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Wake:
+    """With "all", one post for each task that waits."""
+
     channel: str
-    count: Number
-    stamp: Literal["now", "schedule"]
+    count: Number | Literal["all"]
+    stamp: Literal["now", "schedule", "taken"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,10 +160,33 @@ class Unlock:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
+    """Later than `deadline` (0: none) counts as missed."""
+
     measure: str
+    deadline: Number = 0
 
 
-Phase = Run | Sleep | Wait | Wake | Fork | Join | Exit | Barrier | Lock | Unlock | Mark
+@dataclass(frozen=True, slots=True)
+class Count:
+    """One more of a metric that is counted a second."""
+
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """What comes next is measured from here on, as if a post had been taken now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Yield:
+    pass
+
+
+Phase = (
+    Run | Sleep | Wait | Wake | Fork | Join | Exit | Barrier | Lock | Unlock | Stamp | Mark | Count
+    | Yield
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,23 +194,32 @@ class Channel:
     name: str
     per: str
     """The group each of whose tasks has one; empty: one for the whole workload."""
+    capacity: Number = 0
+    """0: any number of posts."""
+    keep: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """`per` is empty, "cpu" or another group; `affinity` is "any" or "own" (the `per` cpu)."""
+    """`per` is empty, "cpu" or a group; `affinity` is "any", "own" (the `per` cpu) or cpus."""
 
     name: str
     count: Number
     per: str
-    comm: str
-    nice: int
+    comm: str | Ref
+    """The tasks' name, or a parameter that is a choice of names."""
+    nice: Number
     cgroup: str
-    affinity: Literal["any", "own"]
+    affinity: Literal["any", "own"] | tuple[int, ...]
     start: Literal["begin", "forked"]
     loop: Number | None
     """None: for ever."""
     phases: tuple[Phase, ...]
+    task: Literal["thread", "process", "kernel"] = "thread"
+    """A thread of the process that all share, a process, or (simulated only) a kernel thread."""
+    role: str = ""
+    weight: Number = 100
+    """Of the control group."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,9 +255,14 @@ class Workload:
     channels: Mapping[str, Channel]
     groups: Mapping[str, Group]
     commands: tuple[Command, ...]
+    """Empty: the guest runs the groups themselves, with `wl-phases`."""
     limit: int
+    order: Literal["file", "drawn"] = "file"
+    """In which the tasks start: as written, or drawn by the seed."""
+    cases: Mapping[str, Mapping[str, Setting]] = field(default_factory=dict)
+    """Settings that belong together, by the name that the parameter `case` can have."""
 
     @property
-    def measured(self) -> Command:
-        """The command whose output is read."""
-        return next(command for command in self.commands if command.parser)
+    def parser(self) -> str:
+        """Of the measured program's output."""
+        return next((command.parser for command in self.commands if command.parser), "phases")

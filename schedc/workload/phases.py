@@ -11,6 +11,7 @@ from typing import Any
 
 from schedc.workload.model import (
     Barrier,
+    Count,
     Distribution,
     Empirical,
     Exit,
@@ -26,10 +27,12 @@ from schedc.workload.model import (
     Ref,
     Run,
     Sleep,
+    Stamp,
     Uniform,
     Unlock,
     Wait,
     Wake,
+    Yield,
 )
 from schedc.workload.table import Table, constant, near
 
@@ -97,19 +100,23 @@ def _empirical(table: Table) -> Empirical:
 
 
 def _wake(table: Table) -> Phase:
-    stamp = table.choice("stamp", ("now", "schedule"), "now")
+    stamp = table.choice("stamp", ("now", "schedule", "taken"), "now")
+    everyone = table.raw("count") == "all"
     return Wake(
         table.text("on", example='"work"'),
-        number(table, "count", 1),
-        "schedule" if stamp == "schedule" else "now",
+        "all" if everyone else number(table, "count", 1),
+        "schedule" if stamp == "schedule" else "taken" if stamp == "taken" else "now",
     )
 
 
 PHASES: dict[str, Callable[[Table], Phase]] = {
     "run": lambda t: Run(distribution(t, "time")),
-    "sleep": lambda t: Sleep(distribution(t, "time"), t.boolean("schedule", False)),
+    "sleep": lambda t: Sleep(
+        distribution(t, "time"), t.boolean("schedule", False), t.text("measure", "")
+    ),
     "wait": lambda t: Wait(
-        t.text("on", example='"work"'), number(t, "count", 1), t.text("measure", "")
+        t.text("on", example='"work"'), number(t, "count", 1), t.text("measure", ""),
+        t.text("lock", ""),
     ),
     "wake": _wake,
     "fork": lambda t: Fork(t.text("group", example='"child"'), number(t, "count", 1)),
@@ -118,7 +125,10 @@ PHASES: dict[str, Callable[[Table], Phase]] = {
     "barrier": lambda t: Barrier(t.text("name", example='"start"')),
     "lock": lambda t: Lock(t.text("name", example='"heap"')),
     "unlock": lambda t: Unlock(t.text("name", example='"heap"')),
-    "mark": lambda t: Mark(t.text("measure", example='"request"')),
+    "mark": lambda t: Mark(t.text("measure", example='"request"'), number(t, "deadline", 0)),
+    "count": lambda t: Count(t.text("what", "throughput")),
+    "stamp": lambda t: Stamp(),
+    "yield": lambda t: Yield(),
 }
 
 

@@ -9,24 +9,27 @@ from __future__ import annotations
 
 import re
 import tomllib
-from typing import Any
+from typing import Any, Literal
 
 from schedc.diagnostics.model import Diagnostic, error
 from schedc.source import Source, Span
 from schedc.workload import locate
 from schedc.workload.check import SUPPLIED, check_references
-from schedc.workload.metrics import METRICS
+from schedc.workload.metrics import METRICS, ROLES
 from schedc.workload.model import (
     Arg,
     Channel,
     Command,
     Group,
+    Number,
     Param,
     ParamKind,
+    Ref,
     Setting,
     Workload,
 )
 from schedc.workload.phases import number, read_phase
+from schedc.workload.plan import MAX_CPUS
 from schedc.workload.quantity import MAX_TIME, parse_percent, parse_time
 from schedc.workload.table import MAX_COUNT, Findings, Table, constant, near
 
@@ -76,11 +79,14 @@ def _workload(top: Table) -> Workload:
     channels = {key: _channel(table, key) for key, table in _named(top, "channels").items()}
     groups = {key: _group(table, key) for key, table in _named(top, "groups").items()}
     commands = tuple(_command(table) for table in top.tables("command"))
+    order = top.choice("order", ("file", "drawn"), "file")
+    cases = _cases(top, params)
     if not groups:
         top.missing("groups", "a table [groups.NAME] for each kind of task")
     return Workload(
         name, top.text("description", example='"one line"'), params, _metrics(top), channels,
-        groups, commands, limit,
+        groups, commands, limit, "drawn" if order == "drawn" else "file",
+        cases,
     )
 
 
@@ -128,6 +134,43 @@ def _param(table: Table, name: str) -> Param:
     return Param(name, kind, value, low, high, choices, doc)
 
 
+def _cases(top: Table, params: dict[str, Param]) -> dict[str, dict[str, Setting]]:
+    """Settings by case; the parameter `case` chooses one, the first by default."""
+    cases: dict[str, dict[str, Setting]] = {}
+    for name, table in _named(top, "cases").items():
+        cases[name] = {}
+        for key in table.data:
+            value, param = table.raw(key), params.get(key)
+            if param is None:
+                table.fail("E1206", f"no parameter is called `{key[:40]}`", key,
+                           help=near(key, params))
+            elif (setting := setting_of(param, str(value))) is None:
+                table.fail("E1205", f"this is nothing that `{key}` can be", key)
+            else:
+                cases[name][key] = setting
+    if cases and "case" in params:
+        top.fail("E1207", "`case` is the parameter that chooses among the cases", "cases")
+    elif cases:
+        names = tuple(cases)
+        params["case"] = Param("case", "choice", names[0], 0, 0, names, "which of the cases")
+    return cases
+
+
+def setting_of(param: Param, text: str) -> Setting | None:
+    """What a user wrote for a parameter; None if it can't be that."""
+    value: int | None
+    match param.kind:
+        case "choice":
+            return text if text in param.choices else None
+        case "time":
+            value = parse_time(text)
+        case "percent":
+            value = parse_percent(text)
+        case "count":
+            value = int(text) if text.lstrip("-").isdecimal() and len(text) <= 12 else None
+    return value if value is not None and param.low <= value <= param.high else None
+
+
 def _default(
     table: Table, default: object, choices: tuple[str, ...]
 ) -> tuple[ParamKind, Setting]:
@@ -173,36 +216,71 @@ def _bound(table: Table, key: str, kind: ParamKind, default: int) -> int:
 
 
 def _channel(table: Table, name: str) -> Channel:
-    per = table.text("per", "")
+    channel = Channel(
+        name, table.text("per", ""), number(table, "capacity", 0), table.boolean("keep", True)
+    )
     table.done()
-    return Channel(name, per)
+    return channel
 
 
 def _group(table: Table, name: str) -> Group:
     count = number(table, "count", 1)
     per = table.text("per", "")
-    comm = table.text("comm", name[:15])
-    if not comm or len(comm.encode("utf-8", "replace")) > 15 or not comm.isprintable():
-        table.fail("E1204", "`comm` must be 1 to 15 printable bytes", "comm")
-    nice = table.integer("nice", 0, -20, 19)
+    comm = _comm(table, name)
+    nice = _nice(table)
     cgroup = table.text("cgroup", "/")
     if not re.fullmatch(r"(/[A-Za-z0-9_.\-]{1,64})+|/", cgroup) or "/.." in cgroup:
         table.fail("E1204", "`cgroup` must be a path such as \"/apps/web\"", "cgroup")
-    affinity = table.choice("affinity", ("any", "own"), "any")
-    if affinity == "own" and per != "cpu":
-        table.fail("E1204", "only a group that is `per = \"cpu\"` has cpus of its own", "affinity",
-                   help='write per = "cpu", or affinity = "any"')
+    affinity = _affinity(table, per)
     start = table.choice("start", ("begin", "forked"), "begin")
     forever = table.raw("loop") == "forever"
     loop = None if forever else number(table, "loop", 1)
     phases = tuple(read_phase(phase) for phase in table.tables("phases"))
     if not phases:
         table.missing("phases", 'phases = [ { do = "run", time = "1ms" } ]')
+    kind = table.choice("task", ("thread", "process", "kernel"), "thread")
+    role = table.choice("role", ("", *ROLES), "")
+    weight = number(table, "weight", 100)
+    if isinstance(weight, int) and not 1 <= weight <= 10000:
+        table.fail("E1205", f"`weight` is {weight}, outside 1..10000", "weight")
     table.done()
     return Group(
-        name, count, per, comm, nice, cgroup, "own" if affinity == "own" else "any",
+        name, count, per, comm, nice, cgroup, affinity,
         "forked" if start == "forked" else "begin", loop, tuple(one for one in phases if one),
+        "process" if kind == "process" else "kernel" if kind == "kernel" else "thread",
+        role, weight,
     )
+
+
+def _comm(table: Table, name: str) -> str | Ref:
+    comm = table.text("comm", name[:15])
+    if comm.startswith("$"):
+        return Ref(comm[1:])
+    if not comm or len(comm.encode("utf-8", "replace")) > 15 or not comm.isprintable():
+        table.fail("E1204", "`comm` must be 1 to 15 printable bytes", "comm")
+    return comm
+
+
+def _nice(table: Table) -> Number:
+    value = table.raw("nice")
+    if isinstance(value, str) and value.startswith("$"):
+        return Ref(value[1:])
+    return table.integer("nice", 0, -20, 19)
+
+
+def _affinity(table: Table, per: str) -> Literal["any", "own"] | tuple[int, ...]:
+    value = table.raw("affinity")
+    if isinstance(value, list):
+        cpus = tuple(one for one in value if isinstance(one, int) and 0 <= one < MAX_CPUS)
+        if not cpus or len(cpus) != len(value):
+            table.wrong("affinity", f"a list of cpus in 0..{MAX_CPUS - 1}")
+        return tuple(sorted(set(cpus))) or "any"
+    if table.choice("affinity", ("any", "own"), "any") == "any":
+        return "any"
+    if per != "cpu":
+        table.fail("E1204", "only a group that is `per = \"cpu\"` has cpus of its own", "affinity",
+                   help='write per = "cpu", or affinity = "any"')
+    return "own"
 
 
 def _command(table: Table) -> Command:

@@ -12,8 +12,8 @@ from pathlib import Path
 from schedc.diagnostics.model import Diagnostic, error
 from schedc.source import Source
 from schedc.workload.model import Param, Setting, Workload
-from schedc.workload.quantity import parse_percent, parse_time, write_time
-from schedc.workload.read import read_workload
+from schedc.workload.quantity import write_time
+from schedc.workload.read import read_workload, setting_of
 from schedc.workload.table import near
 
 _DATA = Path(__file__).resolve().parent / "data"
@@ -48,9 +48,13 @@ def settings(
     workload: Workload, given: Iterable[str]
 ) -> tuple[Mapping[str, Setting], tuple[Diagnostic, ...]]:
     """Defaults, changed by `name=value` texts as a user writes them."""
+    texts = tuple(given)
     values: dict[str, Setting] = {name: one.default for name, one in workload.params.items()}
     found = []
-    for text in given:
+    # A case first, wherever it stands: what is set beside it is meant to differ from it.
+    chosen = [text[5:] for text in texts if text.startswith("case=")]
+    values |= workload.cases.get(chosen[-1] if chosen else str(values.get("case")), {})
+    for text in texts:
         name, equals, value = text.partition("=")
         param = workload.params.get(name)
         if not equals:
@@ -59,26 +63,12 @@ def settings(
         elif param is None:
             found.append(error("E1206", f"`{workload.name}` has no parameter `{name[:40]}`", None,
                                help=near(name, workload.params)))
-        elif (setting := _setting(param, value)) is None:
+        elif (setting := setting_of(param, value)) is None:
             found.append(error("E1205", f"`{value[:40]}` is nothing that `{name}` can be", None,
                                help=f"it is {describe(param)}"))
         else:
             values[name] = setting
     return values, tuple(found)
-
-
-def _setting(param: Param, text: str) -> Setting | None:
-    value: int | None
-    match param.kind:
-        case "choice":
-            return text if text in param.choices else None
-        case "time":
-            value = parse_time(text)
-        case "percent":
-            value = parse_percent(text)
-        case "count":
-            value = int(text) if text.lstrip("-").isdecimal() and len(text) <= 12 else None
-    return value if value is not None and param.low <= value <= param.high else None
 
 
 def describe(param: Param) -> str:

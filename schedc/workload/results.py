@@ -85,20 +85,6 @@ def _wakeup(text: str) -> Result:
     return Result(values, _histograms(data, "wakeup", "request"), extra)
 
 
-def _batch(text: str) -> Result:
-    data = _program(text, "batch")
-    jobs = data.get("jobs")
-    if not isinstance(jobs, list) or not jobs:
-        raise BadOutput("no jobs")
-    unfinished = _figure(data, "unfinished")
-    if unfinished:
-        raise BadOutput(f"{unfinished} of {len(jobs)} jobs had to be killed at the deadline")
-    values = {
-        name: _figure(data, f"{name}_ns") for name in ("makespan", "mean_completion", "last_short")
-    }
-    return Result(values, {}, {"jobs": jobs})
-
-
 def _pinned(text: str) -> Result:
     data = _program(text, "pinned")
     values = {
@@ -118,6 +104,21 @@ def _forkstorm(text: str) -> Result:
         values["victim_share"] = _figure(data, "victim_share")
     histograms = _histograms(data, "child_life", "victim_wait")
     return Result(values, histograms, {"children": data.get("children")})
+
+
+def _phases(text: str) -> Result:
+    """What `measures_json` of backends/phases writes, in the guest and in the simulator."""
+    data = _program(text, "phases")
+    found = data.get("values")
+    if not isinstance(found, dict):
+        raise BadOutput("no values")
+    unfinished, jobs = _figure(data, "unfinished"), _figure(data, "jobs")
+    if unfinished:
+        raise BadOutput(f"{unfinished} of {jobs} jobs were not done at the limit")
+    values = {name: _figure(found, name) for name in found if name in METRICS}
+    names = {metric.histogram for metric in METRICS.values() if metric.histogram}
+    extra = {key: data.get(key) for key in ("window_ns", "jobs", "censored")}
+    return Result(values, _histograms(data, *sorted(names)), extra)
 
 
 _HACKBENCH_TIME = re.compile(r"^Time:\s*([0-9]+(?:\.[0-9]+)?)\s*$", re.MULTILINE)
@@ -218,13 +219,13 @@ def _sysbench(text: str) -> Result:
 
 PARSERS: Mapping[str, Callable[[str], Result]] = {
     "wakeup": _wakeup,
-    "batch": _batch,
     "pinned": _pinned,
     "forkstorm": _forkstorm,
     "hackbench": _hackbench,
     "cyclictest": _cyclictest,
     "stress": _stress,
     "sysbench": _sysbench,
+    "phases": _phases,
 }
 """The parsers that a workload's command can name."""
 

@@ -30,8 +30,8 @@ STALLED = LOAD | {
              "msg": "worker[145] failed to run for 2.200s"},
 }
 RESULT = json.dumps({
-    "program": "batch", "jobs": [{"kind": "short"}], "unfinished": 0, "makespan_ns": 9_000_000,
-    "mean_completion_ns": 6_000_000, "last_short_ns": 5_000_000,
+    "program": "phases", "jobs": 1, "unfinished": 0, "window_ns": 9_000_000, "histograms": {},
+    "values": {"makespan": 9_000_000, "mean_completion": 6_000_000, "last_short": 5_000_000},
 }).encode()
 
 
@@ -42,7 +42,7 @@ def judged(load: object | None, *, status: str = "0", result: bytes | None = RES
         out["load.json"] = json.dumps(load).encode()
     if result is not None:
         out["measured"] = result
-    return read_outcome(out, "batch", "6.18", c_text="" if load is not None else None,
+    return read_outcome(out, "phases", "6.18", c_text="" if load is not None else None,
                         timed_out=timed_out, seconds=1.0)
 
 
@@ -94,10 +94,10 @@ def test_a_damaged_report_is_void_not_a_crash(load: object) -> None:
 
 def test_a_baseline_under_a_leftover_scheduler_is_void() -> None:
     out = {"status": b"0", "measured": RESULT, "before": b"enabled\n"}
-    void = read_outcome(out, "batch", "6.18", c_text=None, timed_out=False, seconds=1).void
+    void = read_outcome(out, "phases", "6.18", c_text=None, timed_out=False, seconds=1).void
     assert void is not None and void.code == "E0805"
     out["before"] = b"disabled\n"
-    assert read_outcome(out, "batch", "6.18", c_text=None, timed_out=False, seconds=1).void is None
+    assert read_outcome(out, "phases", "6.18", c_text=None, timed_out=False, seconds=1).void is None
 
 
 def test_a_workload_that_fails_is_its_own_fault() -> None:

@@ -114,7 +114,7 @@ def test_the_instruction_clock_gives_the_same_figures_twice(compiled) -> None:  
                      clock="icount")
         assert report.void_runs == ()
         return [
-            (one.arm, one.seed, one.outcome.result.extra["jobs"])
+            (one.arm, one.seed, one.outcome.result.values)
             for one in report.runs if one.outcome.result is not None
         ]
 
@@ -126,13 +126,19 @@ def test_the_instruction_clock_gives_the_same_figures_twice(compiled) -> None:  
 
 
 QUICK = {
+    "audio": ("duration=300ms", "warmup=0ms"),
     "batch": ("shorts=4", "short=3ms", "long=20ms"),
+    "compile": ("jobs=6", "compiler=1ms", "linker=2ms"),
     "cyclictest": ("loops=40",),
     "forkstorm": ("duration=300ms",),
+    "game": ("duration=300ms", "warmup=0ms"),
     "hackbench": ("groups=1", "loops=20"),
     "mixed": ("duration=300ms", "warmup=0ms"),
     "pinned": ("duration=300ms",),
+    "priority": ("duration=300ms",),
     "request": ("duration=300ms", "warmup=0ms"),
+    "schbench": ("duration=300ms", "warmup=0ms"),
+    "shares": ("duration=300ms", "warmup=0ms"),
     "stress": ("duration=1s",),
     "sysbench": ("duration=1s",),
     "wakeup": ("duration=300ms", "warmup=0ms"),
@@ -153,10 +159,10 @@ def test_every_workload_gives_its_metrics(name: str, compiled) -> None:  # type:
 def test_a_program_that_the_guest_lacks_is_the_workloads_fault(
     compiled, tmp_path: Path  # type: ignore[no-untyped-def]
 ) -> None:
-    shipped = Path(registry.__file__).parent / "data" / "batch.toml"
+    shipped = Path(registry.__file__).parent / "data" / "hackbench.toml"
     text = shipped.read_text(encoding="utf-8")
     mine = tmp_path / "mine.toml"
-    mine.write_text(text.replace('"wl-batch"', '"wl-nosuch"'))
+    mine.write_text(text.replace('program = "hackbench"', 'program = "nosuch"'))
     report = run(compiled("fifo"), str(mine), pairs=1)
     # Both arms, the runs that are thrown away too.
     assert len(report.void_runs) == 4

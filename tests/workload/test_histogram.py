@@ -91,7 +91,7 @@ def driver(tmp_path_factory: pytest.TempPathFactory) -> Path:
         '  putchar(\'{\'); hist_json(stdout, "h", &h); puts("}"); return 0; }\n'
     )
     program = folder / "driver"
-    headers = data_path("backends/vm/guest/workloads")
+    headers = data_path("backends/phases")
     subprocess.run(
         [compiler, "-std=gnu11", "-Wall", "-Wextra", "-Werror", f"-I{headers}", str(text),
          "-o", str(program)],

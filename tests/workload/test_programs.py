@@ -18,7 +18,7 @@ import pytest
 from schedc.data import data_path
 from schedc.workload.results import parse_result
 
-PROGRAMS = ("batch", "calibrate", "forkstorm", "pinned", "wakeup")
+PROGRAMS = ("calibrate", "forkstorm", "pinned", "wakeup")
 
 
 @pytest.fixture(scope="module")
@@ -87,38 +87,6 @@ def test_an_overloaded_server_shows_its_backlog(programs: Path) -> None:
     assert p99 is not None and p99 > 100_000_000
 
 
-def test_batch(programs: Path) -> None:
-    text, data = run(
-        programs, "batch", "--shorts", "5", "--short-us", "2000", "--long-us", "20000", "--longs",
-        "1", "--seed", "3",
-    )
-    result = parse_result("batch", text)
-    jobs = data["jobs"]
-    done = sorted(job["done_ns"] for job in jobs)
-    assert [job["kind"] for job in jobs].count("long") == 1
-    assert result.values["makespan"] == done[-1]
-    assert result.values["mean_completion"] == sum(done) // len(done)
-    assert result.values["last_short"] == max(
-        job["done_ns"] for job in jobs if job["kind"] == "short"
-    )
-
-
-def test_the_seed_places_the_long_job(programs: Path) -> None:
-    def order(seed: int) -> list[str]:
-        _, data = run(programs, "batch", "--shorts", "8", "--short-us", "10", "--long-us", "20",
-                      "--seed", str(seed), "--spin-rate", "1000")
-        return [job["kind"] for job in data["jobs"]]
-
-    assert order(5) == order(5)
-    assert len({tuple(order(seed)) for seed in range(6)}) > 1
-
-
-def test_a_batch_that_takes_too_long_is_ended(programs: Path) -> None:
-    _, data = run(programs, "batch", "--shorts", "1", "--short-us", "100000000", "--longs", "0",
-                  "--deadline-ms", "200")
-    assert data["unfinished"] == 1
-
-
 def test_pinned(programs: Path) -> None:
     text, data = run(programs, "pinned", "--duration-ms", "300", "--hogs-per-cpu", "1")
     result = parse_result("pinned", text)
@@ -148,7 +116,7 @@ def test_forkstorm(programs: Path) -> None:
     [("--nosuch", "1"), ("--seed",), ("--seed", "x"), ("--seed", "-1"), ("seed", "1"),
      ("--seed", "1x"), ("--seed", "9" * 40)],
 )
-@pytest.mark.parametrize("name", ["batch", "forkstorm", "pinned", "wakeup"])
+@pytest.mark.parametrize("name", ["forkstorm", "pinned", "wakeup"])
 def test_wrong_options_are_refused(programs: Path, name: str, args: tuple[str, ...]) -> None:
     done = subprocess.run([programs / name, *args], capture_output=True, text=True, timeout=10)
     assert done.returncode == 2

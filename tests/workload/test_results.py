@@ -20,9 +20,10 @@ WAKEUP = {
         "request": {"sub_bits": 5, "min": 7, "max": 7, "buckets": [[7, 4]]},
     },
 }
-BATCH = {
-    "program": "batch", "jobs": [{"kind": "short", "done_ns": 5, "cpu_ns": 4}], "unfinished": 0,
-    "makespan_ns": 9, "mean_completion_ns": 6, "last_short_ns": 5,
+PHASES = {
+    "program": "phases", "window_ns": 9, "jobs": 1, "unfinished": 0, "censored": 0,
+    "values": {"makespan": 9, "mean_completion": 6, "last_short": 5, "throughput": 0.250000},
+    "histograms": {"frame": {"sub_bits": 5, "min": 3, "max": 36, "buckets": [[3, 9], [36, 1]]}},
 }
 
 
@@ -40,16 +41,15 @@ def test_wakeup() -> None:
     assert result.extra["censored"] == 1
 
 
-def test_batch() -> None:
-    result = parse_result("batch", json.dumps(BATCH))
-    assert [result.value(name) for name in ("makespan", "mean_completion", "last_short")] == [
-        9, 6, 5,
-    ]
+def test_phases() -> None:
+    result = parse_result("phases", json.dumps(PHASES))
+    names = ("makespan", "mean_completion", "last_short", "throughput", "frame_p99", "wakeup_p50")
+    assert [result.value(name) for name in names] == [9, 6, 5, 0.25, 36, None]
 
 
-def test_a_batch_with_killed_jobs_is_no_result() -> None:
-    with pytest.raises(BadOutput, match="deadline"):
-        parse_result("batch", json.dumps({**BATCH, "unfinished": 2}))
+def test_a_run_with_jobs_that_were_not_done_is_no_result() -> None:
+    with pytest.raises(BadOutput, match="limit"):
+        parse_result("phases", json.dumps({**PHASES, "unfinished": 1}))
 
 
 def test_hackbench() -> None:
@@ -96,8 +96,8 @@ def test_rubbish_is_refused(parser: str, text: str) -> None:
 
 
 @given(
-    st.sampled_from([WAKEUP, BATCH]),
-    st.sampled_from(["throughput", "makespan_ns", "histograms", "jobs", "program", "unfinished"]),
+    st.sampled_from([WAKEUP, PHASES]),
+    st.sampled_from(["throughput", "values", "histograms", "jobs", "program", "unfinished"]),
     st.one_of(st.none(), st.booleans(), st.integers(-5, -1), st.text(max_size=3),
               st.lists(st.integers(), max_size=2)),
 )
@@ -113,10 +113,10 @@ def test_a_damaged_field_is_refused_or_not_read(
     assert all(figure >= 0 for figure in result.values.values())
 
 
-@pytest.mark.parametrize("parser", ["wakeup", "batch", "cyclictest"])
+@pytest.mark.parametrize("parser", ["wakeup", "phases", "cyclictest"])
 def test_half_an_output_is_refused(parser: str) -> None:
     whole = {
-        "wakeup": json.dumps(WAKEUP), "batch": json.dumps(BATCH),
+        "wakeup": json.dumps(WAKEUP), "phases": json.dumps(PHASES),
         "cyclictest": fixture("cyclictest.json"),
     }[parser]
     with pytest.raises(BadOutput):

@@ -15,8 +15,8 @@ from schedc.workload.model import Workload
 from schedc.workload.read import read_workload
 
 SHIPPED = (
-    "batch", "cyclictest", "forkstorm", "hackbench", "mixed", "pinned", "request", "stress",
-    "sysbench", "wakeup",
+    "audio", "batch", "compile", "cyclictest", "forkstorm", "game", "hackbench", "mixed", "pinned",
+    "priority", "request", "schbench", "shares", "stress", "sysbench", "wakeup",
 )
 
 GOOD = """\

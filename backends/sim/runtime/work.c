@@ -91,6 +91,7 @@ static void snapshot(struct task *p)
 
 static void window_begins(void)
 {
+	metrics_reset();
 	for (struct doer *d = work.doers; d; d = d->all) {
 		snapshot(d->task);
 		d->cpu_before = d->task->k.se.sum_exec_runtime;
@@ -238,6 +239,10 @@ static enum step do_phase(struct doer *d, const struct phase *phase)
 		if (in_window())
 			measure_count(&work.measures, phase->counter);
 		return STEP_ON;
+	case PHASE_STAMP:
+		d->stamp = sim.now;
+		d->stamped = true;
+		return STEP_ON;
 	case PHASE_YIELD:
 		d->task->work_left = 1;
 		return STEP_YIELD;
@@ -376,5 +381,7 @@ const struct driver work_driver = {
 	.timer = timer,
 	.waited = waited,
 	.group_name = group_name,
+	.cgroup_parent = work_cgroup_parent,
+	.cgroup_weight = work_cgroup_weight,
 	.report = report,
 };

@@ -101,10 +101,23 @@ enum step work_wait(struct doer *d, const struct phase *phase)
 	return STEP_SLEEP;
 }
 
+static u64 stamp_of(const struct doer *d, const struct phase *phase)
+{
+	switch (phase->stamp) {
+	case STAMP_SCHEDULE:
+		return d->schedule;
+	case STAMP_TAKEN:
+		return d->stamped ? d->stamp : sim.now;
+	case STAMP_NOW:
+		break;
+	}
+	return sim.now;
+}
+
 enum step work_wake(struct doer *d, const struct phase *phase)
 {
 	struct channel *c = channel_of(d, phase);
-	u64 stamp = phase->scheduled ? d->schedule : sim.now;
+	u64 stamp = stamp_of(d, phase);
 
 	if (d->stage == 0) {
 		d->left = phase->count;
