@@ -177,6 +177,7 @@ _TITLES = {
     "E1209": "a result of a workload that can't be read",
     "E1210": "a workload that would wait for ever",
     "E1211": "a workload's program failed in the guest",
+    "E1212": "a metric that nothing measures",
 }
 
 # Seen only through bytes, files or options: their pages have no `sched` block.
