@@ -427,7 +427,7 @@ void core_run(void)
 		sim.this_cpu = NO_CPU;
 		fn(argument);
 		end_event();
-		if (sim.nr_tasks && !sim.nr_alive && !sim.nr_driver_timers)
+		if (sim.nr_tasks && !sim.nr_alive && !sim.nr_driver_timers && !sim.manual)
 			sim.finished = true;
 	}
 	if (!sim.finished && sim.options.until != TIME_MAX && sim.now < sim.options.until)

@@ -111,7 +111,7 @@ static const struct cred *find_cred(u32 uid)
 static struct mm_struct *user_mm(void)
 {
 	static struct super_block super;
-	static struct inode inode = { .i_sb = &super };
+	static struct inode inode = { .i_ino = 1, .i_sb = &super };
 	static struct file file = { .f_inode = &inode };
 	static struct mm_struct mm = { .exe_file = &file };
 
