@@ -114,6 +114,7 @@ class _Writer:
         self._names: dict[str, int] = {}
         self._counters: dict[tuple[int, int], bytes] = {}
         self._moves: dict[tuple[int, int, int], bytes] = {}
+        self._stamped = -1, b""
 
     def write(self) -> list[bytes]:
         self._system()
@@ -232,7 +233,13 @@ class _Writer:
             track = self._track(f"{self._queue_name(dsq)}: tasks", counter=True)
             event = integer(9, _COUNTER) + integer(11, track) + integer(30, length)
             event = self._counters[dsq, length] = chunk(11, event) + _TAIL
-        self._out.append(integer(8, at) + event)
+        self._out.append(self._stamp(at) + event)
+
+    def _stamp(self, at: int) -> bytes:
+        """A packet's time; many in a row have the same."""
+        if at != self._stamped[0]:
+            self._stamped = at, integer(8, at)
+        return self._stamped[1]
 
     # --- instants
 
@@ -242,7 +249,7 @@ class _Writer:
             head = self._head(f"{self._queue_name(dsq)}: moves", f"insert {self._comm(pid)}")
             head = self._moves[pid, dsq, -1] = head + _note("pid", pid)
         note = _note("key", key) if key != records.NO_KEY else b""
-        self._out.append(integer(8, at) + chunk(11, head + note) + _TAIL)
+        self._out.append(self._stamp(at) + chunk(11, head + note) + _TAIL)
 
     def _moved(self, at: int, pid: int, dsq: int, cpu: int) -> None:
         event = self._moves.get((pid, dsq, cpu))
@@ -250,11 +257,11 @@ class _Writer:
             head = self._head(f"{self._queue_name(dsq)}: moves", f"move {self._comm(pid)}")
             notes = _note("pid", pid) + _note("to cpu", cpu)
             event = self._moves[pid, dsq, cpu] = chunk(11, head + notes) + _TAIL
-        self._out.append(integer(8, at) + event)
+        self._out.append(self._stamp(at) + event)
 
     def _instant(self, at: int, track: str, name: str, notes: bytes) -> None:
         event = chunk(11, self._head(track, name) + notes) + _TAIL
-        self._out.append(integer(8, at) + event)
+        self._out.append(self._stamp(at) + event)
 
     def _head(self, track: str, name: str) -> bytes:
         """What all events of a name on a track begin with; the name is interned at its first."""

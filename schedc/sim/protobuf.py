@@ -14,6 +14,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 _SHORT = tuple(bytes([value]) for value in range(128))
+_PAIRS = tuple(bytes([value & 127 | 128, value >> 7 | 128]) for value in range(1 << 14))
+"""Two bytes of a varint that goes on after them: most of a trace are times of five or six bytes."""
 
 
 def varint(value: int) -> bytes:
@@ -21,12 +23,13 @@ def varint(value: int) -> bytes:
     if 0 <= value < 128:
         return _SHORT[value]
     value &= (1 << 64) - 1
-    out = bytearray()
-    while value > 127:
-        out.append(value & 127 | 128)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
+    out = b""
+    while value >= 1 << 14:
+        out += _PAIRS[value & 0x3FFF]
+        value >>= 14
+    if value < 128:
+        return out + _SHORT[value]
+    return out + bytes((value & 127 | 128, value >> 7))
 
 
 def integer(number: int, value: int) -> bytes:

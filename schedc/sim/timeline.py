@@ -13,8 +13,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 
 from schedc.records import dataclass
-from schedc.sim import trace as records
-from schedc.sim.trace import Tasks, Trace, tasks_of
+from schedc.sim.trace import EXIT, IDLE, RUN, SLEEP, WAKE, Tasks, Trace, tasks_of
 
 Span = tuple[int, int, int, int]
 """start, end, cpu, pid"""
@@ -85,15 +84,13 @@ class _Cpus:
 def timeline(trace: Trace) -> Timeline:
     """Everything that ran, in one pass over the records."""
     cpus = _Cpus([0] * trace.nr_cpus, [0] * trace.nr_cpus, {}, set(), [])
-    for at, kind, _, cpu, a, _, _ in trace.records():
-        if kind == records.RUN and cpu >= 0:
-            cpus.take(at, cpu, a)
-        elif kind == records.IDLE and cpu >= 0:
-            cpus.take(at, cpu, 0)
-        elif kind == records.WAKE:
+    for at, kind, _, cpu, a, _, _ in trace.records(RUN, IDLE, WAKE, SLEEP, EXIT):
+        if kind == WAKE:
             cpus.waits.setdefault(a, at)
-        elif kind in (records.SLEEP, records.EXIT):
+        elif kind >= SLEEP:
             cpus.leave(a)
+        elif cpu >= 0:
+            cpus.take(at, cpu, a if kind == RUN else 0)
     waiting = dict(cpus.waits)
     for cpu in range(trace.nr_cpus):
         cpus.take(trace.ended_ns, cpu, 0)

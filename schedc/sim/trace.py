@@ -19,7 +19,8 @@ import struct
 import sys
 from array import array
 from collections.abc import Iterator, Mapping
-from itertools import pairwise
+from itertools import compress, islice
+from operator import le
 
 from schedc.records import dataclass
 
@@ -74,11 +75,11 @@ class Trace:
     ended_ns: int
     complete: bool
 
-    def records(self) -> Iterator[Record]:
-        """All records but texts and the end, in order of time."""
-        for record in RECORD.iter_unpack(self.body):
-            if record[1] < END:
-                yield record
+    def records(self, *kinds: int) -> Iterator[Record]:
+        """The records of these kinds, else all but texts and the end, in order of time."""
+        wanted = kinds or range(END)
+        mask = self.body[8 :: RECORD.size].translate(bytes(kind in wanted for kind in range(256)))
+        return compress(RECORD.iter_unpack(self.body), mask)
 
 
 def read_trace(data: bytes) -> Trace:
@@ -93,7 +94,7 @@ def read_trace(data: bytes) -> Trace:
     whole = (len(data) - HEADER.size) // RECORD.size * RECORD.size
     body = data[HEADER.size : HEADER.size + whole]
     times = _column(body, "Q", 0)
-    if any(later < earlier for earlier, later in pairwise(times)):
+    if not all(map(le, times, islice(times, 1, None))):
         raise BadTrace("times run backwards")
     cpus = _column(body, "h", 5)
     if cpus and not -1 <= min(cpus) <= max(cpus) < nr_cpus:
@@ -140,11 +141,11 @@ def tasks_of(trace: Trace) -> Tasks:
     group: dict[int, int] = {}
     named: dict[int, str] = {}
     fallback: dict[int, str] = {}
-    for _, kind, _, _, a, b, c in trace.records():
+    for _, kind, _, _, a, b, c in trace.records(TASK, GROUP):
         if kind == TASK:
             comm[a] = trace.texts.get(c, f"task {a}")
             group[a] = b
             fallback.setdefault(b, comm[a])
-        elif kind == GROUP:
+        else:
             named[b] = trace.texts.get(c, f"group {b}")
     return Tasks(comm, group, fallback | named)
