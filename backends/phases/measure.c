@@ -85,7 +85,9 @@ void measure_censored(struct measures *m, const struct phase *mark, uint64_t so_
 static bool has_own_stamp(const struct plan_group *group)
 {
 	for (uint32_t i = 0; i < group->nr_phases; i++)
-		if (group->phases[i].kind == PHASE_PERIOD || group->phases[i].kind == PHASE_STAMP)
+		if (group->phases[i].kind == PHASE_PERIOD ||
+		    group->phases[i].kind == PHASE_INTERVAL ||
+		    group->phases[i].kind == PHASE_STAMP)
 			return true;
 	return false;
 }

@@ -206,6 +206,8 @@ static bool read_property(struct reader *r, struct word verb)
 		group->per = (uint32_t)words_number(w, "the group", 0, PLAN_MAX_TASKS);
 	} else if (word_is(verb, "role")) {
 		group->role = (enum role)words_choice(w, "role", roles, COUNT_OF(roles));
+	} else if (word_is(verb, "delay")) {
+		group->delay = words_number(w, "the delay", 0, PLAN_MAX_TIME);
 	} else if (word_is(verb, "loop")) {
 		read_loop(r);
 	} else {

@@ -36,6 +36,7 @@
  *   kthread           a kernel thread (simulator only)
  *   per G             its tasks belong to tasks of group G (whose channels they use)
  *   role R            victim hog background job short shared (see measure.h)
+ *   delay NS          its tasks sleep so long before they begin
  *   loop N            times that the phases are gone through; `loop forever`
  *
  * and then its phases, in order:
@@ -44,6 +45,7 @@
  *   sleep MEASURE DIST        MEASURE, here and below: wakeup or "-"
  *   period MEASURE DIST       sleep until the next moment of the task's schedule, which doesn't
  *                             shift when the task is late; it begins when the task does
+ *   interval MEASURE DIST     the same, but a schedule that is missed begins anew from then on
  *   wait CHANNEL COUNT MEASURE LOCK
  *                             take COUNT posts, one after another; LOCK ("-": none) is given up
  *                             once the task is in the line of those who wait
@@ -95,7 +97,7 @@
 enum phase_kind {
 	PHASE_RUN, PHASE_SLEEP, PHASE_PERIOD, PHASE_WAIT, PHASE_WAKE, PHASE_FORK, PHASE_JOIN,
 	PHASE_EXIT, PHASE_BARRIER, PHASE_LOCK, PHASE_UNLOCK, PHASE_MARK, PHASE_COUNT, PHASE_YIELD,
-	PHASE_STAMP,
+	PHASE_STAMP, PHASE_INTERVAL,
 };
 
 enum histogram_kind {
@@ -137,6 +139,7 @@ struct plan_group {
 	uint64_t cpus[PLAN_MAX_CPUS / 64];	/* a mask, if some_cpus */
 	uint32_t per;
 	enum role role;
+	uint64_t delay;
 	uint64_t loops;
 	struct phase *phases;
 	uint32_t nr_phases;

@@ -9,6 +9,7 @@
 static const char *const verbs[] = {
 	"run", "sleep", "period", "wait", "wake", "fork", "join", "exit", "barrier_wait", "lock",
 	"unlock", "mark", "count", "yield", "stamp",
+	"interval",
 };
 static const char *const dists[] = { "fixed", "uniform", "exponential", "lognormal", "empirical" };
 static const char *const measures[] = { "-", "wakeup" };
@@ -80,6 +81,7 @@ bool plan_read_phase(struct words *w, struct word verb, struct phase *phase)
 	switch (phase->kind) {
 	case PHASE_SLEEP:
 	case PHASE_PERIOD:
+	case PHASE_INTERVAL:
 		phase->measured = words_choice(w, "measure", measures, COUNT_OF(measures));
 		/* fallthrough */
 	case PHASE_RUN:

@@ -84,7 +84,7 @@ bool plan_only_works(const struct plan_group *group)
 {
 	uint64_t some = 0;
 
-	if (group->loops != PLAN_FOREVER)
+	if (group->loops != PLAN_FOREVER || group->delay)
 		return false;
 	for (uint32_t i = 0; i < group->nr_phases; i++) {
 		if (group->phases[i].kind != PHASE_RUN)

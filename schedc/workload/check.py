@@ -68,7 +68,7 @@ def _check_group(workload: Workload, group: Group, findings: Findings) -> None:
     if group.per == group.name:
         findings.report("E1206", f"`{group.name}` can't belong to itself", (*path, "per"))
     for key, value in (("count", group.count), ("loop", group.loop), ("weight", group.weight),
-                       ("nice", group.nice)):
+                       ("nice", group.nice), ("delay", group.delay)):
         _check_number(workload, value, (*path, key), findings)
     for index, phase in enumerate(group.phases):
         _check_phase(workload, phase, (*path, "phases", index), findings)

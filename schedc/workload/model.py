@@ -102,6 +102,8 @@ class Sleep:
     time: Distribution
     schedule: bool
     measure: str = ""
+    anew: bool = False
+    """A schedule that is missed begins anew from then on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +222,8 @@ class Group:
     role: str = ""
     weight: Number = 100
     """Of the control group."""
+    delay: Number = 0
+    """The tasks sleep so long before they begin."""
 
 
 @dataclass(frozen=True, slots=True)

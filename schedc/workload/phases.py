@@ -112,7 +112,8 @@ def _wake(table: Table) -> Phase:
 PHASES: dict[str, Callable[[Table], Phase]] = {
     "run": lambda t: Run(distribution(t, "time")),
     "sleep": lambda t: Sleep(
-        distribution(t, "time"), t.boolean("schedule", False), t.text("measure", "")
+        distribution(t, "time"), t.boolean("schedule", False), t.text("measure", ""),
+        t.boolean("anew", False),
     ),
     "wait": lambda t: Wait(
         t.text("on", example='"work"'), number(t, "count", 1), t.text("measure", ""),

@@ -196,6 +196,8 @@ class _Writer:
             yield f"per {self.groups[group.per]}"
         if group.role:
             yield f"role {group.role}"
+        if delay := self._number(group.delay):
+            yield f"delay {delay}"
         yield "loop forever" if group.loop is None else f"loop {self._number(group.loop)}"
         lines = [line for phase in group.phases if (line := self._phase(phase))]
         # Nothing is left of a group whose counts are all 0; it ends at once.
@@ -205,8 +207,8 @@ class _Writer:
         match phase:
             case Run(time=time):
                 return f"run {self._distribution(time)}"
-            case Sleep(time=time, schedule=schedule, measure=measure):
-                verb = "period" if schedule else "sleep"
+            case Sleep(time=time, schedule=schedule, measure=measure, anew=anew):
+                verb = "interval" if schedule and anew else "period" if schedule else "sleep"
                 return f"{verb} {measure or '-'} {self._distribution(time)}"
             case Wait(channel=channel, count=count, measure=measure, lock=lock):
                 held = self.locks[lock] if lock else "-"

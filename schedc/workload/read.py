@@ -240,7 +240,7 @@ def _group(table: Table, name: str) -> Group:
         table.missing("phases", 'phases = [ { do = "run", time = "1ms" } ]')
     kind = table.choice("task", ("thread", "process", "kernel"), "thread")
     role = table.choice("role", ("", *ROLES), "")
-    weight = number(table, "weight", 100)
+    weight, delay = number(table, "weight", 100), number(table, "delay", 0)
     if isinstance(weight, int) and not 1 <= weight <= 10000:
         table.fail("E1205", f"`weight` is {weight}, outside 1..10000", "weight")
     table.done()
@@ -248,7 +248,7 @@ def _group(table: Table, name: str) -> Group:
         name, count, per, comm, nice, cgroup, affinity,
         "forked" if start == "forked" else "begin", loop, tuple(one for one in phases if one),
         "process" if kind == "process" else "kernel" if kind == "kernel" else "thread",
-        role, weight,
+        role, weight, delay,
     )
 
 

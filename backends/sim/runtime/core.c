@@ -329,6 +329,9 @@ void work_done_event(u64 cpu)
 		clock_arm(rq);
 		return;
 	}
+	if (p->idle_calls_at != sim.now)
+		p->idle_calls = 0;
+	p->idle_calls_at = sim.now;
 	do {
 		if (++p->idle_calls > MAX_IDLE_CALLS)
 			fail("%s[%d] did %u things at %llu ns without any time passing", p->k.comm,

@@ -88,6 +88,7 @@ struct task {
 	u64 born_at, died_at;
 	u32 sleeps;		/* how often it went to sleep */
 	u32 idle_calls;		/* calls of the driver since time last passed for it */
+	u64 idle_calls_at;	/* when they were: a task that never works may be called for ever */
 	bool woken;		/* since it ran last */
 	bool yielding;		/* during schedule() */
 	s32 ran_on;		/* the cpu that it ran on last; NO_CPU before */

@@ -72,7 +72,7 @@ static struct doer *make(u32 group, const struct plan_place *place, u32 cpu, str
 	d->group = g;
 	d->place = *place;
 	d->forker = forker;
-	d->born = d->schedule = sim.now;
+	d->born = sim.now;
 	d->all = work.doers;
 	work.doers = d;
 	work.alive++;
@@ -166,8 +166,10 @@ static enum step do_sleep(struct doer *d, const struct phase *phase)
 	if (d->stage == 0) {
 		u64 time = draw(&phase->time, &d->stream);
 
-		if (phase->kind == PHASE_PERIOD) {
+		if (phase->kind != PHASE_SLEEP) {
 			d->schedule += time;
+			if (phase->kind == PHASE_INTERVAL && d->schedule < sim.now)
+				d->schedule = sim.now;
 			d->due = d->stamp = d->schedule;
 			d->stamped = true;
 		} else {
@@ -215,6 +217,7 @@ static enum step do_phase(struct doer *d, const struct phase *phase)
 		return d->task->work_left ? STEP_WORK : STEP_ON;
 	case PHASE_SLEEP:
 	case PHASE_PERIOD:
+	case PHASE_INTERVAL:
 		return do_sleep(d, phase);
 	case PHASE_WAIT:
 		return work_wait(d, phase);
@@ -268,6 +271,14 @@ static enum next work_done(struct task *p)
 	if (plan_only_works(d->group)) {
 		p->work_left = FOREVER;
 		return NEXT_WORK;
+	}
+	if (!d->begun) {
+		d->begun = true;
+		d->schedule = sim.now + d->group->delay;
+		if (d->group->delay) {
+			sleep_until(p, d->schedule);
+			return NEXT_SLEEP;
+		}
 	}
 	if (d->loop >= d->group->loops) {
 		end_task(d);

@@ -33,7 +33,7 @@ struct doer {
 	u64 due;		/* when its sleep ends; when the post was made that it was given */
 	u64 born, cpu_before;	/* cpu time before the window */
 	u32 children;
-	bool stamped, given, joining, ended;
+	bool stamped, given, joining, ended, begun;
 };
 
 /* Those who wait, first come first. */

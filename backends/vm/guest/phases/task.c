@@ -121,8 +121,12 @@ static void do_sleep(struct doer *d, const struct phase *phase)
 	uint64_t time = draw(&phase->time, &d->stream);
 	uint64_t due = wl_now() + time;
 
-	if (phase->kind == PHASE_PERIOD) {
+	if (phase->kind != PHASE_SLEEP) {
+		uint64_t now = due - time;
+
 		due = d->schedule += time;
+		if (phase->kind == PHASE_INTERVAL && due < now)
+			due = d->schedule = now;
 		atomic_store(&d->stamp, due);
 	} else if (!time) {
 		return;
@@ -188,6 +192,7 @@ static bool do_phase(struct doer *d, const struct phase *phase)
 		break;
 	case PHASE_SLEEP:
 	case PHASE_PERIOD:
+	case PHASE_INTERVAL:
 		do_sleep(d, phase);
 		break;
 	case PHASE_WAIT:
@@ -316,7 +321,11 @@ static void *body(void *argument)
 			wl_futex_wait(&board->go, 0);
 	}
 	d->schedule = d->forker ? wl_now() : board->began;
-	d->last_wall = d->forker ? d->born : board->began;
+	if (d->group->delay) {
+		d->schedule += d->group->delay;
+		wl_sleep_until(d->schedule);
+	}
+	d->last_wall = d->group->delay ? d->schedule : d->forker ? d->born : board->began;
 	d->last_cpu = wl_cpu();
 	atomic_store(&d->seen, d->last_wall);
 	go_through(d);
