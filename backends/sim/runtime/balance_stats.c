@@ -48,7 +48,7 @@ void group_stats(struct group_stats *gs, const struct fair_span *span, u32 imbal
 {
 	memset(gs, 0, sizeof(*gs));
 	gs->span = span;
-	for (u32 word = 0; word < sim.mask_words; word++)
+	for (u32 word = span->first_word; word < span->end_word; word++)
 		for (u64 bits = span->mask.bits[word]; bits; bits &= bits - 1) {
 			s32 cpu = (s32)(word * 64) + __builtin_ctzll(bits);
 			const struct fair_queue *queue = &fair_rq(cpu)->queue;
@@ -234,7 +234,7 @@ struct fair_rq *find_busiest_queue(const struct balance_env *env)
 	struct fair_rq *busiest = NULL;
 	u64 most = 0, capacity = 1;
 
-	for (u32 word = 0; word < sim.mask_words; word++)
+	for (u32 word = env->busiest_group->first_word; word < env->busiest_group->end_word; word++)
 		for (u64 bits = mask->bits[word]; bits; bits &= bits - 1) {
 			s32 cpu = (s32)(word * 64) + __builtin_ctzll(bits);
 			struct fair_rq *fr = fair_rq(cpu);

@@ -216,6 +216,7 @@ struct fair_level {
 
 struct fair_span {		/* one domain's cpus; the groups of the level above */
 	struct cpumask mask;
+	u32 first_word, end_word;	/* of mask, that have bits */
 	u32 weight, cores;
 	u64 capacity;
 	bool imbalanced;	/* pinned tasks kept a group below from being balanced */

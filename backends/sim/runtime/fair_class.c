@@ -117,6 +117,10 @@ static void fair_init(void)
 
 static void fair_fini(void)
 {
+	for (u32 i = 0; i < sim.nr_tasks; i++) {
+		free(sim.tasks[i]->fair);
+		sim.tasks[i]->fair = NULL;
+	}
 	while (fair_groups) {
 		struct fair_group *group = fair_groups;
 

@@ -206,7 +206,7 @@ static const struct fair_span *find_idlest_group(const struct task *p, u32 level
 			&fair_spans[level][fair_children[level][span->first_child + i]];
 		struct group_stats gs;
 
-		if (mask_next(&group->mask, p->k.cpus_ptr, NULL, 0) < 0)
+		if (mask_next(&group->mask, p->k.cpus_ptr, NULL, (s32)group->first_word * 64) < 0)
 			continue;
 		wakeup_stats(&gs, group, pct);
 		if (mask_test(&group->mask, cpu))
