@@ -63,11 +63,13 @@ class Observed:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A policy to begin with, and why. `how`: reuse, tune, compose or write."""
+    """A policy to begin with, its text, and why. `how`: reuse, tune, compose or write (then there
+    is no text yet)."""
 
     name: str
     how: str
     reason: str
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +92,14 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A policy's text; `number` counts from 1 in a run, `parent` is 0 for none."""
+    """A policy's text, and values for some of its tunables (literals such as `5ms`). `number`
+    counts from 1 in a run, `parent` is 0 for none; `how` says in words what was done."""
 
     number: int
     parent: int
     how: str
     text: str
+    tunes: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,17 +128,24 @@ class Ratio:
 
 @dataclass(frozen=True, slots=True)
 class Simulated:
-    """How a candidate did against `other`, where ("sim" or "vm 6.18…"). `void`: why no figure
-    counts, empty if they do. `met`: whether every constraint holds."""
+    """The figures of a scheduler, run by run: `values[metric][i]` belongs to `seeds[i]`, so two of
+    these can be compared in pairs whenever they were made. `void`: why there are none."""
 
     where: str
-    other: str
-    ratios: tuple[Ratio, ...]
-    met: bool
+    seeds: tuple[int, ...]
+    values: Mapping[str, tuple[float, ...]]
     void: str = ""
 
-    def of(self, metric: str) -> Ratio | None:
-        return next((one for one in self.ratios if one.metric == metric), None)
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """What a real kernel says of the winner: `verdict` confirmed, contradicted, undecided or
+    void; `why` in words."""
+
+    where: str
+    verdict: str
+    ratios: tuple[Ratio, ...]
+    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +153,15 @@ class Best:
     """From now on the best candidate."""
 
     number: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """Whether round `number` is begun, or why the run ends before it."""
+
+    number: int
+    go: bool
     reason: str
 
 
@@ -173,14 +193,15 @@ class Ended:
 
 
 Message = (
-    Started | Observed | Planned | Answered | Candidate | Judged | Simulated | Best | Learned
-    | Ended
+    Started | Observed | Planned | Turn | Answered | Candidate | Judged | Simulated | Best | Tried
+    | Learned | Ended
 )  # fmt: skip
 
 _KINDS: dict[str, type] = {
     one.__name__.lower(): one
     for one in (
-        Started, Observed, Planned, Answered, Candidate, Judged, Simulated, Best, Learned, Ended,
+        Started, Observed, Planned, Turn, Answered, Candidate, Judged, Simulated, Best, Tried,
+        Learned, Ended,
     )
 }  # fmt: skip
 

@@ -29,6 +29,7 @@ from schedc.synth.messages import (
     Spent,
     Started,
     Trait,
+    Tried,
     decode,
     encode,
 )
@@ -39,9 +40,10 @@ MESSAGES: tuple[Message, ...] = (
     Started(GOAL, "wakeup", ("hogs=2",), "cpus 8", "search", "", 1, 10, {"rounds": 8.0}, "0.1"),
     Observed("wakeup", "f00", (Trait("worker", "8 wake 900/s", 900.0, "1/s"),), 1.25),
     Answered("abc", "policy x 1.0.0\n\x00\ud800", "grammar", 10, 20, 0.5),
-    Candidate(1, 0, "tune", 'policy "\n'),
+    Candidate(1, 0, "tune", 'policy "\n', {"slice": "5ms"}),
     Judged("proved", "", "aa", {"batch": 12}),
-    Simulated("sim", "eevdf", (Ratio("wakeup_p99", 1.0, 2.0, 0.5, 0.4, 0.6, "better"),), True),
+    Simulated("sim", (1, 2), {"wakeup_p99": (1.0, 2.5)}),
+    Tried("vm 6.18", "confirmed", (Ratio("wakeup_p99", 1.0, 2.0, 0.5, 0.4, 0.6, "better"),), "x"),
     Best(1, "half the p99"),
     Ended(1, "done", Spent(1.5, 2, 3, 4, 0.0)),
 )
