@@ -178,6 +178,7 @@ _TITLES = {
     "E1210": "a workload that would wait for ever",
     "E1211": "a workload's program failed in the guest",
     "E1212": "a metric that nothing measures",
+    "E1213": "an rt-app file that can't be taken over",
 }
 
 # Seen only through bytes, files or options: their pages have no `sched` block.

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 
 from schedc.records import dataclass
 from schedc.workload.check import PLACEHOLDER
-from schedc.workload.model import Arg, Command, Setting, Workload
+from schedc.workload.model import CPUS, Arg, Command, Setting, Workload
 from schedc.workload.plan import plan_text
 from schedc.workload.quantity import UNITS
 
@@ -36,7 +36,8 @@ def plan(
     """The script that runs `workload` once with these settings."""
     if not workload.commands:
         return _phases(workload, settings, seed, spin_rate, cpus)
-    values = {**settings, "seed": seed, "cpus": cpus}
+    numbers = {name: cpus if value == CPUS else value for name, value in settings.items()}
+    values = {**numbers, "seed": seed, "cpus": cpus}
     lines = ["#!/bin/sh", "# One run of a workload; the working directory holds out/."]
     measured: list[str] = []
     background = 0

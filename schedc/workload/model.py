@@ -30,6 +30,10 @@ Setting = int | str
 """A parameter's value: whole nanoseconds for a time, a number, or one of the choices."""
 
 
+CPUS = "cpus"
+"""As the value of a count: as many as there are cpus."""
+
+
 @dataclass(frozen=True, slots=True)
 class Param:
     """Something a user may set; `low` and `high` include their ends (unused for a choice)."""

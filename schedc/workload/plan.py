@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 
 from schedc.records import dataclass
 from schedc.workload.model import (
+    CPUS,
     Barrier,
     Count,
     Distribution,
@@ -110,6 +111,8 @@ class _Writer:
 
     def _number(self, number: Number) -> int:
         value = self.settings[number.param] if isinstance(number, Ref) else number
+        if value == CPUS:
+            return self.cpus
         if not isinstance(value, int):
             raise BadPlan(f"`{value}` is no number")
         return value

@@ -17,6 +17,7 @@ from schedc.workload import locate
 from schedc.workload.check import SUPPLIED, check_references
 from schedc.workload.metrics import METRICS, ROLES
 from schedc.workload.model import (
+    CPUS,
     Arg,
     Channel,
     Command,
@@ -167,6 +168,8 @@ def setting_of(param: Param, text: str) -> Setting | None:
         case "percent":
             value = parse_percent(text)
         case "count":
+            if text == CPUS:
+                return text
             value = int(text) if text.lstrip("-").isdecimal() and len(text) <= 12 else None
     return value if value is not None and param.low <= value <= param.high else None
 
@@ -186,7 +189,7 @@ def _default(
         return "percent", parse_percent(default) or 0
     elif isinstance(default, str) and parse_time(default) is not None:
         return "time", parse_time(default) or 0
-    elif isinstance(default, int) and not isinstance(default, bool):
+    elif default == CPUS or (isinstance(default, int) and not isinstance(default, bool)):
         return "count", default
     else:
         table.wrong("default", 'a whole number, a time such as "1500us" or a share such as "30%"')

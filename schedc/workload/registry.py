@@ -14,6 +14,7 @@ from schedc.source import Source
 from schedc.workload.model import Param, Setting, Workload
 from schedc.workload.quantity import write_time
 from schedc.workload.read import read_workload, setting_of
+from schedc.workload.rtapp import is_rtapp, read_rtapp
 from schedc.workload.table import near
 
 _DATA = Path(__file__).resolve().parent / "data"
@@ -25,8 +26,9 @@ def names() -> tuple[str, ...]:
 
 
 def find(name: str) -> tuple[Workload | None, Source, tuple[Diagnostic, ...]]:
-    """A shipped workload by name, or one of the user's by path (anything with a `/` or `.toml`)."""
-    given = "/" in name or name.endswith(".toml")
+    """A shipped workload by name, or one of the user's by path (with a `/`, `.toml` or
+    `.json` in it); what is in a file says whether it is ours or rt-app's."""
+    given = "/" in name or name.endswith((".toml", ".json"))
     path = Path(name) if given else _DATA / f"{name}.toml"
     if not given and name not in names():
         found = error("E1208", f"there is no workload `{name[:40]}`", None,
@@ -40,7 +42,8 @@ def find(name: str) -> tuple[Workload | None, Source, tuple[Diagnostic, ...]]:
     source, bad = Source.from_bytes(str(path), raw)
     if bad:
         return None, source, bad
-    workload, found_all = read_workload(source)
+    read = read_rtapp if is_rtapp(source.text) else read_workload
+    workload, found_all = read(source)
     return workload, source, found_all
 
 
@@ -81,7 +84,7 @@ def describe(param: Param) -> str:
         case "percent":
             return f"a share in {param.low}%..{param.high}%"
         case "count":
-            return f"a whole number in {param.low}..{param.high}"
+            return f"a whole number in {param.low}..{param.high}, or cpus: as many as there are"
 
 
 def show(param: Param, value: Setting) -> str:
