@@ -209,11 +209,13 @@ def test_a_debt_is_paid_in_the_queue_and_no_credit_is_earned_there() -> None:
 def test_a_delayed_task_is_woken_where_it_is() -> None:
     """ttwu_runnable(): no cpu is chosen for it, though others are idle."""
     run = played(
-        "machine cpus 2\ntask a 0 1 0 - run:-\n"
-        "task b 0 3 0 - run:1 sleep run:2000000 sleep:1500000 run:-\nat 20000000 cpus:b:1 wake:b\nuntil 60000000"
+        "machine cpus 2\ntask b 0 1 0 - run:1200000 sleep:2500000 run:-\n"
+        "task a 0 1 0 - run:-\nat 2000000 cpus:b:3\nuntil 3900000"
     )
-    assert [call.cpu for call in run.named("enqueue", "b")][1:]
-    assert {call.cpu for call in run.named("enqueue", "b")[1:]} == {0}
+    slept, woke = run.named("dequeue", "b")[0], run.named("enqueue", "b")[1]
+    assert slept.of["delayed"]
+    assert woke.at < 4 * MS
+    assert woke.cpu == 0
 
 
 def test_a_new_task_joins_with_half_a_slice() -> None:
