@@ -12,14 +12,19 @@ import resource
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from threading import Lock
+from queue import Empty, SimpleQueue
+from threading import Lock, Thread
 
 from schedc.records import dataclass
 
 WALL_PER_CPU = 20.0
 """Seconds of real time that a process may take for each second of its limit of cpu time."""
+
+_PATIENCE_S = 5.0
+"""How long to wait for a thread whose process has been killed."""
+
+_GLANCE_S = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +56,8 @@ class Pool:
     """A context: when it is left, nothing that it started is alive."""
 
     def __init__(self, jobs: int | None = None) -> None:
-        self._threads = ThreadPoolExecutor(jobs or default_jobs(), "simulation")
+        self._jobs = jobs or default_jobs()
+        self._threads: list[Thread] = []
         self._alive: set[subprocess.Popen[bytes]] = set()
         self._lock = Lock()
         self._stopped = False
@@ -64,12 +70,44 @@ class Pool:
             self._stopped = True
             for process in self._alive:
                 process.kill()
-        self._threads.shutdown(cancel_futures=True)
+        for thread in self._threads:
+            thread.join(_PATIENCE_S)
 
     def run(self, jobs: Sequence[Callable[[], Job]]) -> Iterator[Done]:
         """Run all; how each ended, in their order. A job is made when its turn comes."""
-        for future in [self._threads.submit(self._one, job) for job in jobs]:
-            yield future.result()
+        waiting: SimpleQueue[int] = SimpleQueue()
+        ended: SimpleQueue[tuple[int, Done | Exception]] = SimpleQueue()
+        for number in range(len(jobs)):
+            waiting.put(number)
+
+        def work() -> None:
+            while not self._stopped:
+                try:
+                    number = waiting.get_nowait()
+                except Empty:
+                    return
+                try:
+                    ended.put((number, self._one(jobs[number])))
+                except Exception as failure:
+                    ended.put((number, failure))
+
+        for _ in range(min(self._jobs, len(jobs))):
+            # Daemons: an interrupt that comes just while a thread starts must not leave one behind
+            # that the interpreter waits for.
+            thread = Thread(target=work, daemon=True, name="simulation")
+            thread.start()
+            self._threads.append(thread)
+        early: dict[int, Done | Exception] = {}
+        for number in range(len(jobs)):
+            while number not in early:
+                # An interrupt that comes just before the wait begins is seen when it is over.
+                with suppress(Empty):
+                    which, one = ended.get(timeout=_GLANCE_S)
+                    early[which] = one
+            done = early.pop(number)
+            if isinstance(done, Exception):
+                raise done
+            yield done
 
     def _one(self, make: Callable[[], Job]) -> Done:
         job = make()

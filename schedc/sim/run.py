@@ -223,7 +223,8 @@ def judge(arm: Arm, done: Done, limit_s: float) -> tuple[RunResult | None, Void 
     if done.status < 0 or any("Sanitizer" in line or "runtime error:" in line for line in said):
         return None, Void(CRASHED, _signal(done.status), notes=_sanitized(done.stderr) or said)
     if done.status != 0:
-        lines = [line.removeprefix("schedc-sim: ") for line in said]
+        # Where the cache is says nothing to anybody.
+        lines = [re.sub(r"^schedc-sim: |\S*/policy\.so: ", "", line) for line in said]
         return None, Void(NO_RESULT, lines[-1] if lines else f"status {done.status}",
                           notes=tuple(lines[:-1]))  # fmt: skip
     try:
