@@ -1,6 +1,6 @@
 # Everything runs in .venv, made by tools/venv.sh; nothing here needs root.
 #
-#   make demo    an example policy: check, prove and compile it, try it on a real kernel
+#   make demo    an example policy: check, prove, compile, simulate it, try it on a real kernel
 #   make test    everything the tests need, then the tests: the quick ones first
 #   make lint    ruff, mypy, import contracts
 #   make fuzz    the campaign of a million sources (about an hour)

@@ -25,6 +25,9 @@ step "The generated C ($out/$name.c, $(wc -l <"$out/$name.c") lines; here is how
 sed -n '/u32 classify/,$p' "$out/$name.c" | grep -v '^#line' | head -n "${DEMO_LINES:-120}"
 printf '…\n'
 
+step "Is it better than the default scheduler? (simulated: the C above, built for this machine)"
+run sim "$policy" --workload wakeup --against eevdf --runs 6 --html "$out/$name.html"
+
 step "What does a real kernel say? (in a virtual machine; nothing here needs root)"
 # Fetching may fail for good reasons: no network, no apt. The demo then ends here, and says so.
 if run vm fetch --no-tools; then

@@ -76,6 +76,21 @@ def compilers() -> Check:
     return Check("C compiler", State.ok, found.describe(), "compile, vm")
 
 
+def simulator() -> Check:
+    """The compiler that `schedc sim` would build with, and whether it has built already."""
+    from schedc.sim import build
+    from schedc.sim.errors import SimError
+
+    try:
+        found = build.compiler()
+    except SimError as failure:
+        return Check("simulator", State.absent, failure.message, "sim", failure.help)
+    store = build.default_store()
+    ready = any((store.root / "runtime").glob("release-*"))
+    state = "built" if ready else "is built at the first use"
+    return Check("simulator", State.ok, f"{state}, with {found.describe()}", "sim")
+
+
 def prover() -> Check:
     """The solver that proves policies; it is only looked for, as importing it takes long."""
     from importlib.metadata import PackageNotFoundError, version
@@ -222,7 +237,7 @@ def _first_line(command: list[str]) -> str:
 
 
 CHECKS: tuple[Callable[[], Check], ...] = (
-    python, data, compilers, prover, rechecker, apt, qemu, kvm, kernels, host_sched_ext, btf,
-    rights,
+    python, data, compilers, simulator, prover, rechecker, apt, qemu, kvm, kernels, host_sched_ext,
+    btf, rights,
 )
 """In the order of the table."""
