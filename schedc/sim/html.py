@@ -1,4 +1,3 @@
-# SPDX-License-Identifier: Apache-2.0
 """A simulation as one HTML file that needs nothing else.
 
 Input: a `Report` (with a trace of each arm's first run for the timeline), the command that made it

@@ -1,4 +1,3 @@
-# SPDX-License-Identifier: Apache-2.0
 """The report's headline tables: who is better at what, by how much, with which interval.
 
 Input: an `Against`. Output: a `Table` of texts. Invariant: what is said in words is what the

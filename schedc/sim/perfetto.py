@@ -1,4 +1,3 @@
-# SPDX-License-Identifier: Apache-2.0
 """One run as a Perfetto trace: who ran where, who woke whom, and what lay in which DSQ.
 
 Input: a `Trace`. Output: the bytes of a `.pftrace` file for ui.perfetto.dev and trace processor.

@@ -1,4 +1,3 @@
-# SPDX-License-Identifier: Apache-2.0
 """The geometry of the report's drawings.
 
 Input: histograms, intervals, timelines. Output: coordinates, path data and texts of ticks, as the
@@ -21,6 +20,8 @@ WIDTH, HEIGHT = 420, 270
 _LEFT, _RIGHT, _TOP, _BOTTOM = 58, 10, 10, 34
 _STEPS = 60
 _MOST_NINES = 5
+FLOOR_NS = 100
+"""Less is drawn as this: a wait of 0 ns has no place on a logarithmic axis."""
 _LEFTMOST = -log10(0.9)
 """Drawings begin at 10%: the very shortest latencies would take half of the height."""
 _NINES = ((log10(2), "50%"), (1.0, "90%"), (2.0, "99%"), (3.0, "99.9%"), (4.0, "99.99%"))
@@ -97,7 +98,7 @@ def _series(histograms: Sequence[Histogram], shares: Sequence[float]) -> list[In
     found = []
     for share in shares:
         values = [histogram.quantile(share) for histogram in histograms]
-        one = interval([max(value, 1) for value in values if value is not None])
+        one = interval([max(value, FLOOR_NS) for value in values if value is not None])
         assert one is not None
         found.append(one)
     return found

@@ -1,4 +1,3 @@
-# SPDX-License-Identifier: Apache-2.0
 """Writing Protocol Buffers messages, as far as traces need it.
 
 Input: field numbers and values. Output: the bytes of a message. Invariant: what is written parses

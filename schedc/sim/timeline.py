@@ -1,4 +1,3 @@
-# SPDX-License-Identifier: Apache-2.0
 """Who ran where and who waited, out of a trace.
 
 Input: a `Trace`. Output: a `Timeline`, and the window of time in which several of them are shown

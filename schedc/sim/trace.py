@@ -1,4 +1,3 @@
-# SPDX-License-Identifier: Apache-2.0
 """What happened in one run, as the simulator wrote it.
 
 Input: the bytes of `schedc-sim --trace`: a header of 32 bytes, then records of 32 bytes each, all

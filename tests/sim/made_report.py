@@ -1,4 +1,3 @@
-# SPDX-License-Identifier: Apache-2.0
 """A report without a simulator: figures drawn at random, traces made by hand."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# SPDX-License-Identifier: Apache-2.0
 """Traces made by hand, in the byte format of the simulator's --trace."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# SPDX-License-Identifier: Apache-2.0
 """The report page: whole, closed in itself, escaped, small, and the same every time."""
 
 from __future__ import annotations
@@ -293,9 +292,13 @@ def test_no_samples_no_drawing() -> None:
     assert plot.percentiles("t", "", [("a", [Histogram()]), ("b", [])]) is None
 
 
-def test_zero_latencies_can_be_drawn() -> None:
-    figure = plot.percentiles("t", "", [("a", [Histogram.of([0, 0, 0])])])
-    assert figure is not None and "nan" not in figure.curves[0].line
+def test_zero_latencies_lie_on_the_lower_edge() -> None:
+    figure = plot.percentiles("t", "", [("a", [Histogram.of([0] * 50 + [10**6] * 50)])])
+    assert figure is not None
+    (curve,) = figure.curves
+    heights = [float(point.split()[1]) for point in curve.line[1:].split("L")]
+    assert figure.y[0].label == "100 ns" and heights[0] == figure.y[0].at
+    assert heights[-1] == figure.y[-1].at and figure.y[-1].label == "1 ms"
 
 
 def test_the_forest_is_symmetric_and_cut() -> None:

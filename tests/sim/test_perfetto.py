@@ -1,4 +1,3 @@
-# SPDX-License-Identifier: Apache-2.0
 """The Perfetto trace, held against Perfetto's own schema and against the run that it shows.
 
 Trace processor itself is fetched from the net by the `perfetto` package, so it is used only where

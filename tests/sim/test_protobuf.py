@@ -1,4 +1,3 @@
-# SPDX-License-Identifier: Apache-2.0
 """The wire format: every length of a varint, negative numbers, and what reads it back."""
 
 from __future__ import annotations

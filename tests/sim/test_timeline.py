@@ -1,4 +1,3 @@
-# SPDX-License-Identifier: Apache-2.0
 """Spans, waits and the window of the report, out of traces."""
 
 from __future__ import annotations

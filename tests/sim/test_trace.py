@@ -1,4 +1,3 @@
-# SPDX-License-Identifier: Apache-2.0
 """Reading the simulator's trace files: whole ones, cut ones, damaged ones."""
 
 from __future__ import annotations

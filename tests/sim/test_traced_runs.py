@@ -1,4 +1,3 @@
-# SPDX-License-Identifier: Apache-2.0
 """The trace against what the runtime counted itself, in the same run.
 
 The runtime adds up waits and cpu times as it goes; the timeline is made of nothing but the trace's
