@@ -276,6 +276,32 @@ def test_a_shorter_slice_breaks_it() -> None:
     assert one_cpu(LATE.format(300_000)).named("run", "b")[0].at == 10_300_000
 
 
+REMOTE = """
+    machine cpus 2
+    machine cpu 1 core 1 llc {} node 0 capacity 1024
+    task b 1 2 0 - run:1000 sleep run:300000 sleep
+    task h 1 2 0 - run:-
+    task w 0 1 0 - run:21000000 wake:b sleep
+    slice b 300000
+    until 40000000
+    """
+
+
+def test_a_wakeup_from_another_cpu_waits_for_the_running_tasks_tick() -> None:
+    """resched_curr_lazy() under PREEMPT_LAZY: no interrupt is sent to a cpu of the same cache."""
+    run = played(REMOTE.format(0))
+    woke = run.named("enqueue", "b")[1].at
+    assert woke < 24 * MS
+    assert run.named("run", "b")[1].at == 24 * MS
+
+
+def test_a_wakeup_from_another_cache_interrupts() -> None:
+    """ttwu_queue_wakelist(): the wake-up itself is sent to the cpu, which then reschedules."""
+    run = played(REMOTE.format(1))
+    woke = run.named("enqueue", "b")[1].at
+    assert run.named("run", "b")[1].at - woke < 100_000
+
+
 def test_a_groups_entity_asks_for_its_tasks_shortest_slice() -> None:
     """enqueue_task_fair(): se->slice = cfs_rq_min_slice() of the group's queue."""
     lines = (

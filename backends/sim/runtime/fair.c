@@ -25,15 +25,26 @@ static void follow_slice(struct fair_se *se)
 /* --- requests to reschedule ----------------------------------------------------------------------- */
 
 /*
- * Under PREEMPT_LAZY a running task is not interrupted for another fair task: it notices when it
- * next leaves the kernel, at the latest at its tick. The cpu that acts now leaves the kernel now.
+ * PREEMPT_LAZY, which Debian's 6.18 boots with: a running task isn't interrupted for another fair
+ * one. It notices when its cpu next leaves the kernel, at the latest at a tick. The cpu that acts
+ * now is in the kernel; one that shares no cache with it is sent the wake-up itself
+ * (ttwu_queue_wakelist()), which takes it there.
  */
 void resched_lazy(struct rq *rq)
 {
-	if (!LAZY_PREEMPTION || rq->cpu == sim.this_cpu)
+	if (sim.this_cpu < 0 || rq->cpu == sim.this_cpu || !cpus_share_cache(rq->cpu, sim.this_cpu))
 		resched_curr(rq);
 	else
 		rq->fair->lazy_resched = true;
+}
+
+/* A wake-up was a timer's interrupt or a system call: its cpu leaves the kernel now. */
+static void leave_kernel(void)
+{
+	struct rq *rq = sim.this_cpu < 0 ? NULL : cpu_rq(sim.this_cpu);
+
+	if (rq && rq->fair->lazy_resched && rq->curr)
+		resched_curr(rq);
 }
 
 /* core.c has added delta_exec to the running task: charge it, and its group, in virtual time. */
@@ -142,6 +153,7 @@ void fair_enqueue(struct rq *rq, struct task *p, u64 flags)
 	}
 	if (rq->fair->queue.h_nr_queued > 1)
 		overloaded = true;
+	leave_kernel();
 }
 
 /* False: a task that goes to sleep in debt stays; see dequeue_entity(). */

@@ -30,7 +30,6 @@ typedef __int128 s128;
 #define MIN_SHARES 2ULL
 #define MIGRATION_COST 500000ULL	/* sysctl_sched_migration_cost */
 #define MAX_LEVELS 4			/* SMT, LLC, node, machine */
-#define LAZY_PREEMPTION false		/* PREEMPT_LAZY; see resched_lazy() */
 
 /* PELT's sums and averages; load is weighted in a queue and unweighted in an entity (pelt.c). */
 struct fair_avg {
