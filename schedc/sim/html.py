@@ -91,7 +91,7 @@ def page(report: Report, *, command: str, version: str) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    return environment.get_template("report.html.j2").render(
+    text = environment.get_template("report.html.j2").render(
         arms=[arm.name for arm in report.arms],
         workload=report.scenario.workload.name,
         about=report.scenario.workload.description,
@@ -110,6 +110,8 @@ def page(report: Report, *, command: str, version: str) -> str:
         voids=list(_voids(report)),
         command=command,
     )
+    # A file's name in the command may be no text: what isn't is shown as "?".
+    return text.encode("utf-8", "replace").decode()
 
 
 def _policy(style: str, script: str) -> str:

@@ -195,6 +195,11 @@ def test_hostile_names_stay_text(where: str) -> None:
         assert HOSTILE in {group for _, _, group in data["tasks"]}
 
 
+def test_a_command_that_is_no_text() -> None:
+    report = made_report(("interactive",), runs=1, steps=100)
+    assert "<code>schedc sim ?.sched</code>" in made(report, "schedc sim \udcff.sched")
+
+
 def test_the_timelines_data_and_paths_are_the_same_spans(report: Report, text: str) -> None:
     """What the script answers from is what is drawn."""
     data = json.loads(next(one for one in Page(text).texts["script"] if one.startswith("{")))
