@@ -45,7 +45,8 @@ def prove(
         return _replay(replay, source, analysis)
     proof = proved(source, analysis, asked, sets)
     if run_file is not None and proof.run is not None:
-        write_output(run_file, (json.dumps(proof.run, indent=1) + "\n").encode())
+        run = {**proof.run, "file": source.name}
+        write_output(run_file, (json.dumps(run, indent=1) + "\n").encode())
     elif run_file is not None:
         Console.current().status(f"wrote no {run_file}: there is no run against {source.name}")
     failed = diagnostics(proof)

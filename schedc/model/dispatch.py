@@ -43,6 +43,8 @@ def dispatch(m: Machine, c: Cpu, prev: Task | None) -> None:
 def _own_queue(m: Machine, c: Cpu, prev: Task) -> int:
     """The stint is over; gives the queue in whose line the task stands."""
     m.end_stint_once(c, prev)
+    if not m.program.stores_class:
+        prev.cls = queueing.classify(m, prev, c.number)
     return _NOBODY if _changed_class(m, c, prev) else m.program.queue_of[prev.cls]
 
 

@@ -79,8 +79,6 @@ class Machine(Views):
         self.set_facts(task)
         self.tell("fork", cpu, task)
         queueing.enable(self, task)
-        if cpu not in task.allowed:
-            task.cpu = min(task.allowed)
         self._become_runnable(task, selects=not task.pinned, waking=False)
         self.look()
         return task.id
@@ -90,9 +88,11 @@ class Machine(Views):
     ) -> None:
         """A sleeping task wakes. `cpu`: where it was last, if not where it last ran."""
         task = self._task(number, ASLEEP)
-        if cpu is not None or task.cpu not in task.allowed:
-            self._require(cpu is None or cpu in task.allowed, "the task may not use that cpu")
-            task.cpu = min(task.allowed) if cpu is None else cpu
+        if cpu is not None:
+            self._require(cpu in task.allowed, "the task may not use that cpu")
+            task.cpu = cpu
+        elif task.pinned:
+            self.fall_back(task)  # nobody is asked where it goes
         task.sync = sync and not task.pinned
         self.tell("wake", task.cpu, task)
         queueing.note_wake(self, task, None if waker is None else self.tasks[waker])
@@ -150,16 +150,22 @@ class Machine(Views):
         """The cpus that a task may use change: it is queued anew, and its wait goes on."""
         self._require(bool(cpus & self.program.all_cpus), "no cpu of this machine")
         task = self.tasks[number]
-        task.allowed = cpus & self.program.all_cpus
-        task.pinned = len(task.allowed) == 1 or task.profile.held
-        changes.queue_anew(self, task)
+
+        def change() -> None:
+            task.allowed = cpus & self.program.all_cpus
+            task.pinned = len(task.allowed) == 1 or task.profile.held
+
+        changes.queue_anew(self, task, change)
 
     def set_profile(self, number: int, profile: Profile) -> None:
         """Weight, nice or control group of a task change: it is queued anew. (`allowed` stays.)"""
         task = self.tasks[number]
-        task.profile = profile
-        self.set_facts(task, allowed=False)
-        changes.queue_anew(self, task)
+
+        def change() -> None:
+            task.profile = profile
+            self.set_facts(task, allowed=False)
+
+        changes.queue_anew(self, task, change)
 
     def set_weight(self, number: int, weight: int) -> None:
         """A task's weight changes."""
@@ -177,7 +183,8 @@ class Machine(Views):
     # --- the kernel ----------------------------------------------------------------------------
 
     def _become_runnable(self, task: Task, selects: bool, waking: bool) -> None:
-        """Select a cpu, if the kernel asks for one, then queue."""
+        """Select a cpu, if the kernel asks for one, then queue. The cpu where the task was last is
+        asked for even if the task may not use it any more; where it is queued, it may."""
         task.since = self.now
         idle = -1
         if selects:
@@ -188,9 +195,17 @@ class Machine(Views):
                 self.insert_local(task, idle, queueing.admit(self, task, idle))
             elif self.program.pack:
                 placing.leave_asleep(self, task)
+        self.fall_back(task)
         self.count_runnable(task, 1)
         if idle < 0:
             queueing.enqueue(self, task, selected=selects and self.program.placing, waking=waking)
+
+    def fall_back(self, task: Task) -> None:
+        """A task that may not use its cpu goes to the lowest that it may, of its node first."""
+        if task.cpu not in task.allowed:
+            node = self.program.topology.node
+            near = {cpu for cpu in task.allowed if node(cpu) == node(task.cpu)}
+            task.cpu = min(near or task.allowed)
 
     def insert_local(self, task: Task, number: int, slice_ns: int) -> None:
         """To the local queue of a claimed cpu, which looks for a task then."""
@@ -317,8 +332,8 @@ class Machine(Views):
             if cls == cpu.cls:
                 cpu.cap_credit[number] -= 100 * ran
 
-    def begin(self, cpu: Cpu, task: Task) -> None:
-        """`running`: a task begins a stint."""
+    def begin(self, cpu: Cpu, task: Task, again: bool = False) -> None:
+        """`running`: a task begins a stint. `again`: it goes on where it was, be its slice over."""
         now, program = self.now, self.program
         task.state, task.cpu = RUNNING, cpu.number
         cpu.idle, cpu.running = False, task.id
@@ -330,7 +345,7 @@ class Machine(Views):
             cpu.line, cpu.picked = cpu.picked, NO_LINE
         task.waited = now - task.queued_at if task.queued_at >= 0 else 0
         queueing.follow(self, task, cpu.number)
-        slice_ns = task.slice or self.keep_ns
+        slice_ns = task.slice if again else task.slice or self.keep_ns
         for number, (cls, _, _) in enumerate(program.caps):
             if cls == cpu.cls:
                 slice_ns = min(slice_ns, max(cpu.cap_credit[number] // 100, 1_000_000))

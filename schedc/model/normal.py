@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def normal_form(m: Machine, victim: int | None) -> Hashable:
     """See the module."""
     program = m.program
-    signs = {t.id: _task(m, t, t.id == victim) for t in m.tasks if t.state != GONE}
+    signs = {t.id: task_form(m, t, t.id == victim) for t in m.tasks if t.state != GONE}
     queues = tuple(
         tuple(
             (at, tuple((_key(m, q, at, key), signs[number]) for key, number in entries))
@@ -58,7 +58,8 @@ def _key(m: Machine, queue: int, domain: int, key: int) -> int:
     return relative if program.compared[queue] else max(relative, program.low[queue] - 1)
 
 
-def _task(m: Machine, t: Task, is_victim: bool) -> Hashable:
+def task_form(m: Machine, t: Task, is_victim: bool) -> Hashable:
+    """Of a task, in whatever place it is."""
     asks, now = m.program.facts, m.now
     resting = t.state == ASLEEP
     times = (

@@ -60,7 +60,12 @@ _FACTS = {
 
 
 class Program:
-    """Queues, classes and variables go by number, in the order of their declarations."""
+    """Queues, classes and variables go by number, in the order of their declarations.
+
+    `stores_class`: whether a task keeps the class that it was given when a cpu was looked for until
+    it is inserted, and then for its stint; else it is asked for anew each time. (Generated code may
+    do either, where no part of the policy asks for the class of a task.)
+    """
 
     def __init__(
         self, policy: ir.Policy, topology: Topology, tunes: Mapping[str, int] | None = None
@@ -74,6 +79,7 @@ class Program:
         self._classes()
         self.lines: list[Line] = lines(self)
         self._limits()
+        self.stores_class = True
         self.random_steals = any(
             isinstance(line, ir.Steal) and line.pick is not None for line in policy.dispatch
         )

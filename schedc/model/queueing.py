@@ -132,7 +132,7 @@ def admit(m: Machine, t: Task, cpu: int) -> int:
 def enqueue(m: Machine, t: Task, selected: bool, waking: bool) -> None:
     """`ops.enqueue`. `selected`: a cpu was looked for just before, in vain."""
     program, cpu = m.program, t.cpu
-    if not selected:
+    if not selected or not program.stores_class:
         t.cls = classify(m, t, cpu)
     cls = t.cls
     t.queued_at = m.now

@@ -10,13 +10,15 @@ Nothing of the search is used here: only the machine.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Hashable, Mapping
 from dataclasses import replace
 from typing import Any
 
 from schedc.ir.nodes import Interval, Policy
 from schedc.model.machine import Illegal, Machine
-from schedc.model.state import RUNNING
+from schedc.model.normal import task_form
+from schedc.model.state import ASLEEP, RUNNING
 from schedc.model.world import Profile, Topology
 from schedc.prove.parameters import Parameters
 
@@ -100,6 +102,28 @@ class _Replay:
         _require(waiting, "the victim does not wait")
         return self.machine.now - task.since
 
+    def parts(self) -> dict[Hashable, str]:
+        """Names by the places of their tasks; sleepers, where they are alike, by their numbers."""
+        machine, victim = self.machine, self.number[self.run["victim"]]
+        name = {number: name for name, number in self.number.items()}
+        found: dict[Hashable, str] = {}
+        for q, domains in enumerate(machine.queues):
+            for domain, entries in enumerate(domains):
+                for at, (_, task) in enumerate(entries):
+                    found["queue", q, domain, at] = name[task]
+        for cpu in machine.cpus:
+            for at, task in enumerate(cpu.local):
+                found["local", cpu.number, at] = name[task]
+            if cpu.running >= 0:
+                found["on", cpu.number] = name[cpu.running]
+        alike: Counter[Hashable] = Counter()
+        for one in machine.tasks:
+            if one.state == ASLEEP and one.id in name:
+                sign = task_form(machine, one, one.id == victim)
+                alike[sign] += 1
+                found["asleep", sign, alike[sign]] = name[one.id]
+        return found
+
     def _step(self, step: Mapping[str, Any]) -> None:
         machine, name = self.machine, step["task"]
         machine.advance(step["after_ns"])
@@ -160,3 +184,29 @@ def parameters_of(values: Mapping[str, Any]) -> Parameters:
         values["keep_slice_ns"], values["higher_burst_ns"], values["higher_percent"],
         values["changes"],
     )  # fmt: skip
+
+
+def roles(run: Mapping[str, Any], policy: Policy) -> dict[str, str]:
+    """Who has whose part after a turn that repeats for ever: a permutation of the tasks' names.
+
+    A turn leads back to the same state up to the names of tasks: another stands where this one
+    stood. Names that nobody has (any more) are those that the next turn's children get. The run is
+    one that `replay` repeats.
+    """
+    replayed = _Replay(run, policy)
+    for block in run["blocks"][:-1]:
+        for _ in range(block["times"]):
+            for step in block["steps"]:
+                replayed._step(step)
+    before = replayed.parts()
+    for step in run["blocks"][-1]["steps"]:
+        replayed._step(step)
+    after = replayed.parts()
+    names = dict.fromkeys(
+        step["task"] for block in run["blocks"] for step in block["steps"] if step["task"]
+    )
+    _require(before.keys() == after.keys(), "the turn does not lead back")
+    unused, left = (
+        [name for name in names if name not in set(parts.values())] for parts in (before, after)
+    )
+    return {before[part]: after[part] for part in before} | dict(zip(unused, left, strict=True))

@@ -58,7 +58,8 @@ def within_windows(m: Machine, fresh: int) -> None:
                 # The clock may have moved on in the same instant, never back.
                 assert event.key <= clock + queue.window.high
         if event.kind in ("keep", "run", "kernel_keep"):
-            assert event.value >= 1
+            # A task whose slice is over goes on with nothing left after a change of its weight.
+            assert event.value >= (event.kind != "run")
 
 
 def run(m: Machine, seed: int, actions: int) -> list[Action]:
