@@ -113,9 +113,9 @@ static void close_task(struct doer *d)
 		return;
 	if (p->state == TASK_QUEUED)
 		measure_wait(&work.measures, d->group->role, sim.now - p->runnable_at);
-	bool woken = phase->kind == PHASE_WAIT ? d->given : d->stage && d->due <= sim.now;
+	bool woken = phase->kind == PHASE_WAIT ? d->given : d->stage;
 
-	if (phase->measured && woken)
+	if (phase->measured && woken && d->due < sim.now)
 		measure_wakeup(&work.measures, sim.now - d->due);
 	if (mark && d->stamped && d->stamp < sim.now)
 		measure_censored(&work.measures, mark, sim.now - d->stamp);
