@@ -123,7 +123,8 @@ static s32 first_from(const struct cpumask *a, const struct cpumask *b, u32 from
 s32 any_and_distribute(const struct cpumask *a, const struct cpumask *b)
 {
 	s32 *last = &last_picked[this_cpu()];
-	u32 from = (u32)(*last + 1);
+	/* The kernel may take any: in a script, the lowest, as the reference machine does. */
+	u32 from = sim.manual ? 0 : (u32)(*last + 1);
 	s32 cpu = first_from(a, b, from, sim.machine.nr_cpus);
 
 	if (cpu < 0)
