@@ -28,7 +28,8 @@ _SHAPE = ("cpus", "llcs", "smt", "nodes", "fast", "hz")
 @click.command()
 @click.argument("policy", metavar="[POLICY]", type=click.Path(), required=False)
 @click.option("-w", "--workload", metavar="W",
-              help="A workload by name (see `schedc vm workloads`), or a TOML file.")
+              help="A workload by name (see `schedc vm workloads`), or a file: TOML, or "
+                   "rt-app's JSON.")
 @click.option("--against", metavar="S,...", default="eevdf", show_default=True,
               help="Schedulers to compare with: eevdf and fifo are the simulator's own, others are "
               "policies or C files; `none` for none.")

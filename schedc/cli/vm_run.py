@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("policy", metavar="POLICY", type=click.Path())
 @click.option("-w", "--workload", metavar="W", required=True,
-              help="A workload by name (see `schedc vm workloads`), or a TOML file.")
+              help="A workload by name (see `schedc vm workloads`), or a file: TOML, or "
+                   "rt-app's JSON.")
 @click.option("--against", metavar="POLICY", default="eevdf", show_default=True,
               help="The other arm: eevdf is the kernel's own scheduler; `none` for no other arm.")
 @click.option("--kernel", metavar="K", default="latest", show_default=True,

@@ -53,7 +53,12 @@ def small_programs() -> tuple[Program, ...]:
 
 
 def workload_programs() -> tuple[Program, ...]:
-    """`wl-phases`, which runs plans, and each C file of workloads/: wakeup.c -> wl-wakeup."""
+    """`wl-phases`, which runs plans, and each C file of workloads/: wakeup.c -> wl-wakeup.
+
+    Those are loads of the tests and benchmarks of the machine itself, set by options on a command
+    line (`tests/vm`, `bench/`): there several stand side by side in a script, some are killed in the
+    middle, and forkstorm's children exec. No workload uses them any more, but for `wl-calibrate`.
+    """
     folder = data_path("backends/vm/guest/workloads")
     flags = ("-pthread", f"-I{folder}", "-lm")
     single = tuple(Program(f"wl-{p.stem}", (p,), flags) for p in sorted(folder.glob("*.c")))

@@ -12,6 +12,7 @@ from schedc.source import Source
 from schedc.workload import registry
 from schedc.workload.metrics import METRICS
 from schedc.workload.model import Workload
+from schedc.workload.plan import plan_text
 from schedc.workload.read import read_workload
 
 SHIPPED = (
@@ -214,3 +215,96 @@ def test_every_code_of_a_workload_is_provoked_here() -> None:
     text = Path(__file__).read_text(encoding="utf-8")
     for number in (*range(1201, 1209), 1210):
         assert re.search(rf'"E{number}"', text)
+
+
+PHASED = """\
+format = 1
+name = "phased"
+description = "a job"
+metrics = ["makespan"]
+
+[params.comm]
+default = "a"
+choices = ["a", "b"]
+doc = "a name"
+
+[params.length]
+default = "1ms"
+doc = "a time"
+
+[cases.short]
+length = "2ms"
+
+[cases.long]
+length = "9ms"
+
+[groups.job]
+comm = "$comm"
+role = "job"
+task = "process"
+affinity = [0, 1]
+phases = [
+  { do = "stamp" },
+  { do = "run", time = "$length" },
+  { do = "mark", measure = "request" },
+]
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "code", "line"),
+    [
+        ('role = "job"\n', "", "E1212", 4),
+        ('["makespan"]', '["makespan", "wakeup_p50"]', "E1212", 4),
+        ('["makespan"]', '["missed"]', "E1212", 4),
+        ('role = "job"', 'role = "jib"', "E1204", 23),
+        ('task = "process"', 'task = "program"', "E1204", 24),
+        ("[0, 1]", "[0, 600]", "E1204", 25),
+        ("[0, 1]", "[]", "E1204", 25),
+        ('"$comm"', '"$length"', "E1204", 22),
+        ('"$comm"', '"$nosuch"', "E1206", 22),
+        ('"$length" }', '"$comm" }', "E1204", 28),
+        ('"request" }', '"wakeup" }', "E1206", 29),
+        ('  { do = "stamp" },\n', "", "E1210", 28),
+        ('length = "2ms"', 'width = "2ms"', "E1206", 16),
+        ('length = "2ms"', 'length = "2"', "E1205", 16),
+    ],
+)
+def test_a_mistake_in_what_the_tasks_do(old: str, new: str, code: str, line: int) -> None:
+    assert read(PHASED)[1] == []
+    text = PHASED.replace(old, new)
+    assert text != PHASED
+    workload, found = read(text)
+    assert workload is None
+    assert [(one[0], one[1]) for one in found] == [(code, line)]
+
+
+def test_a_case_sets_several_parameters_and_the_rest_differs_from_it() -> None:
+    workload, _ = read(PHASED)
+    assert workload is not None
+    for texts, length in (
+        ((), 2_000_000), (("case=long",), 9_000_000), (("length=5ms", "case=long"), 5_000_000),
+    ):
+        values, wrong = registry.settings(workload, texts)
+        assert not wrong
+        assert values["length"] == length
+    _, wrong = registry.settings(workload, ("case=nosuch",))
+    assert [one.code for one in wrong] == ["E1205"]
+
+
+def test_the_papers_cases_are_there() -> None:
+    workload, _, _ = registry.find("batch")
+    assert workload is not None and len(workload.cases) == 8
+    values, _ = registry.settings(workload, ["case=video_transcode"])
+    # 30 s of 320x240 against 70 s of 1080p: 1 : 63.
+    assert isinstance(values["long"], int) and isinstance(values["short"], int)
+    assert values["long"] / values["short"] == pytest.approx(63, rel=0.01)
+
+
+def test_a_count_can_be_that_of_the_cpus() -> None:
+    workload, _, _ = registry.find("wakeup")
+    assert workload is not None
+    values, _ = registry.settings(workload, [])
+    for cpus in (2, 8):
+        lines = plan_text(workload, values, 1, cpus).splitlines()
+        assert sum(line.startswith("task 2 ") for line in lines) == cpus
