@@ -55,9 +55,9 @@ def small_programs() -> tuple[Program, ...]:
 def workload_programs() -> tuple[Program, ...]:
     """`wl-phases`, which runs plans, and each C file of workloads/: wakeup.c -> wl-wakeup.
 
-    Those are loads of the tests and benchmarks of the machine itself, set by options on a command
-    line (`tests/vm`, `bench/`): there several stand side by side in a script, some are killed in the
-    middle, and forkstorm's children exec. No workload uses them any more, but for `wl-calibrate`.
+    Those are loads of the machine's own tests and benchmarks (`tests/vm`, `bench/`), set by options
+    on a command line: there several stand side by side in a script, some are killed in the middle,
+    and forkstorm's children exec. No workload uses them any more; `wl-calibrate` serves all.
     """
     folder = data_path("backends/vm/guest/workloads")
     flags = ("-pthread", f"-I{folder}", "-lm")
