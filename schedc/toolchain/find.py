@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import subprocess
 import sys
 from collections.abc import Iterator
 from importlib.util import find_spec
@@ -19,9 +18,9 @@ from typing import Literal
 
 from schedc.diagnostics.model import Diagnostic, error
 from schedc.records import dataclass
+from schedc.toolchain.said import answer
 from schedc.toolchain.target import Target, load_target, version
 
-_PROBE_TIMEOUT_S = 20.0
 NEWEST_CLANG = 30
 
 
@@ -83,12 +82,12 @@ def _probe(command: tuple[str, ...], wanted: str, target: Target) -> Compiler | 
     """A usable compiler, or why this one isn't."""
     name = command[0]
     if wanted != "zig":
-        said = _output(*command, "--version")
+        said = answer(*command, "--version")
         match = re.search(r"clang version (\d+[\w.+~-]*)", said)
         if match is not None:
             return _probe_clang(command, match[1], target)
     if wanted != "clang":
-        said = _output(*command, "version").strip()
+        said = answer(*command, "version").strip()
         if re.fullmatch(r"\d+\.\d+\.\d+\S*", said):
             if version(said) < target.zig_oldest:
                 oldest = ".".join(map(str, target.zig_oldest))
@@ -100,20 +99,9 @@ def _probe(command: tuple[str, ...], wanted: str, target: Target) -> Compiler | 
 def _probe_clang(command: tuple[str, ...], found: str, target: Target) -> Compiler | str:
     if version(found) < target.clang_oldest:
         return f"{command[0]} is clang {found}; {target.clang_oldest[0]} or newer is needed"
-    if not re.search(r"^\s*bpf\b", _output(*command, "--print-targets"), re.MULTILINE):
+    if not re.search(r"^\s*bpf\b", answer(*command, "--print-targets"), re.MULTILINE):
         return f"{command[0]} has no BPF target"
     return Compiler("clang", command, found)
-
-
-def _output(*command: str) -> str:
-    try:
-        done = subprocess.run(
-            command, capture_output=True, text=True, errors="replace", check=False,
-            timeout=_PROBE_TIMEOUT_S, stdin=subprocess.DEVNULL,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return done.stdout if done.returncode == 0 else ""
 
 
 def _none_found(spec: str | None, rejected: list[str], target: Target) -> Diagnostic:
