@@ -196,6 +196,15 @@ class Model:
             else:
                 self.events += 1  # a sleep
                 task.done.succeed()
+                yield self._settled()
+
+    def _settled(self) -> Any:
+        """Once all that happens at this instant has: what a task does before it sleeps (a wake-up,
+        a message) comes before its cpu looks for another one."""
+        last = self.env.event()
+        last._ok, last._value = True, None
+        self.env.schedule(last, priority=2)
+        return last
 
     def around(self, mean: int) -> int:
         return self.random.randint(mean // 2, mean + mean // 2)
