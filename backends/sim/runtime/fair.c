@@ -314,9 +314,8 @@ u64 fair_task_weight(const struct task *p)
 
 void fair_reweight(struct task *p)
 {
-	struct fair_se *se = &p->fair->se;
-
-	reweight_entity(se->queue, se, fair_task_weight(p));
+	if (p->fair)	/* it isn't dead */
+		reweight_entity(p->fair->se.queue, &p->fair->se, fair_task_weight(p));
 }
 
 void fair_prio_changed(struct rq *rq, struct task *p, int old)
@@ -332,8 +331,8 @@ void fair_prio_changed(struct rq *rq, struct task *p, int old)
 /* A sleeper whose debt holds it in a queue leaves it at once if it may not use that cpu any more. */
 void fair_set_cpus_allowed(struct task *p)
 {
-	struct fair_se *se = &p->fair->se;
+	struct fair_se *se = p->fair ? &p->fair->se : NULL;
 
-	if (se->sched_delayed && !task_allowed(p, se->queue->rq->rq->cpu))
+	if (se && se->sched_delayed && !task_allowed(p, se->queue->rq->rq->cpu))
 		dequeue_entities(se, DEQUEUE_SLEEP | ENTITY_DELAYED);
 }

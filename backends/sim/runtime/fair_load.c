@@ -40,7 +40,10 @@ static u64 divider(const struct fair_avg *avg)
 	return LOAD_MAX - PERIOD + avg->period_contrib;
 }
 
-/* Bring the sums up to now. load, runnable, running: the signals' heights since last time. */
+/*
+ * Bring the sums up to now. load, runnable, running: the signals' heights since last time. False:
+ * no period has ended since, and the averages stay as they are.
+ */
 static bool accumulate(struct fair_avg *avg, u64 load, u64 runnable, bool running)
 {
 	u64 delta = (sim.now - avg->last_update) >> 10, contrib, periods;
@@ -137,8 +140,8 @@ void update_queue_load(struct fair_queue *queue)
 	u64 weight = queue->weight >> NICE_0_SHIFT;
 	bool running = queue->curr && queue->curr->on_rq;
 
-	accumulate(&queue->avg, weight, queue->group ? 0 : queue->h_nr_runnable, running);
-	averages(&queue->avg, 1);
+	if (accumulate(&queue->avg, weight, queue->group ? 0 : queue->h_nr_runnable, running))
+		averages(&queue->avg, 1);
 	tell_group(queue);
 }
 
@@ -150,8 +153,8 @@ void update_load(struct fair_queue *queue, struct fair_se *se)
 	if (!se->task || se->task->attached == queue) {
 		bool running = queue->curr == se;
 
-		accumulate(avg, se->on_rq, se->on_rq && !se->sched_delayed, running);
-		averages(avg, weight_down(se->weight));
+		if (accumulate(avg, se->on_rq, se->on_rq && !se->sched_delayed, running))
+			averages(avg, weight_down(se->weight));
 	}
 	update_queue_load(queue);
 }
