@@ -100,3 +100,20 @@ def test_it_compiles_to_an_object(installed: Path, tmp_path: Path) -> None:
     run(installed / "bin" / "schedc", "init", "mine", cwd=tmp_path)
     run(installed / "bin" / "schedc", "compile", "mine.sched", "-o", "mine.o", cwd=tmp_path)
     assert (tmp_path / "mine.o").read_bytes().startswith(b"\x7fELF")
+
+
+def test_it_simulates(installed: Path, tmp_path: Path) -> None:
+    """From its own data, far from the repository: the runtime and the policy are built there."""
+    from schedc.sim import build
+    from schedc.sim.errors import SimError
+
+    try:
+        build.compiler()
+    except SimError as failure:
+        pytest.skip(failure.message)
+    text = run(
+        installed / "bin" / "schedc", "sim", "interactive", "-w", "wakeup", "--duration", "200ms",
+        "--runs", "2", "--html", "r.html", cwd=tmp_path,
+    )
+    assert "interactive : eevdf" in text
+    assert (tmp_path / "r.html").stat().st_size > 10_000
