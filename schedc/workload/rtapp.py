@@ -202,7 +202,9 @@ class _Reader:
 
     def _name(self, key: str) -> str:
         """A name as ours are, unlike any other."""
-        base = "t" + _BAD_NAME.sub("_", key.lower())[:26]
+        base = _BAD_NAME.sub("_", key.lower())[:22]
+        base = base if base[:1].isalpha() else f"t{base}"
+        base = f"{base}_t" if base.endswith("_forked") else base
         name, number = base, 1
         while name in self.names.values():
             number += 1
@@ -339,12 +341,12 @@ class _Reader:
         if name not in self.names:
             raise _Unfit(f"no task is called `{name[:40]}`", *path)
         self.forked.add(name)
-        return [Fork(f"f{self.names[name][1:]}", 1)]
+        return [Fork(f"{self.names[name]}_forked", 1)]
 
     def _forked_groups(self, groups: dict[str, Group]) -> dict[str, Group]:
         """A second group of each task that is forked: the first is there from the beginning."""
         return {
-            (name := f"f{self.names[key][1:]}"): replace(
+            (name := f"{self.names[key]}_forked"): replace(
                 groups[self.names[key]], name=name, count=1, start="forked"
             )
             for key in sorted(self.forked)
