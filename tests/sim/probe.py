@@ -19,8 +19,8 @@ from schedc.sim.build import compiler
 
 PROBE = Path(__file__).with_name("core") / "probe.c"
 CORE = (
-    "attributes", "check", "clock", "core", "events", "fallback", "fifo", "input", "machine",
-    "metrics", "task", "trace", "wake",
+    "attributes", "check", "clock", "core", "events", "fallback", "fifo", "input", "loop",
+    "machine", "metrics", "task", "trace", "wake",
 )  # fmt: skip
 
 

@@ -11,7 +11,7 @@
 
 #ifdef SIM_DEBUG
 
-/* A look at every task after every event takes too long beyond so many tasks: then every other, … */
+/* Beyond so many tasks, a look at all after every event takes too long: every other event, … */
 #define MANY_TASKS 1000u
 
 static u32 counts[NR_CPUS];

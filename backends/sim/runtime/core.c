@@ -1,16 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * schedule(), ticks and reschedule requests, in the order of kernel/sched/core.c; and the main
- * loop. One event is what one cpu does with interrupts off: a request to look for another task
- * that arises in it is answered at its end, as on return from an interrupt.
+ * schedule(), ticks and reschedule requests, in the order of kernel/sched/core.c. One event is
+ * what one cpu does with interrupts off: a request to look for another task that arises in it is
+ * answered at its end (loop.c), as on return from an interrupt.
  */
 #include "core.h"
 
 #define MAX_IDLE_CALLS 100000u
 
-struct sim sim;
-
-/* --- accounting ---------------------------------------------------------------------------------- */
+/* --- accounting ------------------------------------------------------------------------------- */
 
 void update_curr(struct rq *rq)
 {
@@ -29,7 +27,7 @@ void update_curr(struct rq *rq)
 		p->class->update_curr(rq);
 }
 
-static void account(struct rq *rq)
+void account(struct rq *rq)
 {
 	clock_advance(rq);
 	update_curr(rq);
@@ -55,7 +53,7 @@ void update_idle_mask(struct rq *rq)
 		mask_clear(&sim.idle_cpus, rq->cpu);
 }
 
-/* --- queues -------------------------------------------------------------------------------------- */
+/* --- queues ----------------------------------------------------------------------------------- */
 
 void enqueue_task(struct rq *rq, struct task *p, u64 flags)
 {
@@ -84,7 +82,7 @@ void wakeup_preempt(struct rq *rq, struct task *p, u64 wake_flags)
 		p->class->wakeup_preempt(rq, p, wake_flags);
 }
 
-/* --- requests to look for another task ----------------------------------------------------------- */
+/* --- requests to look for another task -------------------------------------------------------- */
 
 static void resched_event(u64 cpu)
 {
@@ -122,7 +120,7 @@ static void clear_resched(struct rq *rq)
 	rq->resched_event = 0;
 }
 
-/* --- schedule() ---------------------------------------------------------------------------------- */
+/* --- schedule() ------------------------------------------------------------------------------- */
 
 static u64 migration_cost(s32 from, s32 to)
 {
@@ -275,7 +273,7 @@ void higher_class(struct rq *rq, bool begins)
 	trace(TRACE_IDLE, rq->cpu, 0, 0, 0, NULL);
 }
 
-/* --- a task's work is done ----------------------------------------------------------------------- */
+/* --- a task's work is done -------------------------------------------------------------------- */
 
 static void block(struct rq *rq, struct task *p, bool exits)
 {
@@ -341,7 +339,7 @@ void work_done_event(u64 cpu)
 	end_work(rq, how);
 }
 
-/* --- ticks --------------------------------------------------------------------------------------- */
+/* --- ticks ------------------------------------------------------------------------------------ */
 
 void tick_now(struct rq *rq)
 {
@@ -377,64 +375,4 @@ void tick_arm(struct rq *rq)
 		return;
 	at = sim.now + m->tick_ns - (sim.now + m->tick_ns - skew) % m->tick_ns;
 	rq->tick_event = event_arm(at, tick_event, (u64)rq->cpu);
-}
-
-/* --- the main loop ------------------------------------------------------------------------------- */
-
-static void end_event(void)
-{
-	u32 rounds = 0;
-
-	if (sim.this_cpu >= 0) {
-		struct rq *rq = cpu_rq(sim.this_cpu);
-
-		while (rq->need_resched && rq->curr && !sim.manual) {
-			if (++rounds > MAX_IDLE_CALLS)
-				fail("cpu %d looks for another task forever at %llu ns", rq->cpu, sim.now);
-			schedule(rq);
-		}
-		if (sim.charge && rq->curr)
-			charge_overhead(rq->curr, sim.charge);
-	}
-	sim.charge = 0;
-	check_invariants();
-}
-
-static void driver_start(u64 unused)
-{
-	(void)unused;
-	sim.driver->start();
-}
-
-/* More events than this at one instant, and nothing ever will pass. */
-static u64 most_at_once(void)
-{
-	return 10000000 + 1000ULL * sim.nr_tasks;
-}
-
-void core_run(void)
-{
-	u64 at, argument, at_once = 0;
-	event_fn fn;
-
-	event_arm(0, driver_start, 0);
-	while (!sim.finished && events_next() <= sim.options.until &&
-	       event_pop(&at, &fn, &argument)) {
-		at_once = at == sim.now ? at_once + 1 : 0;
-		if (at_once > most_at_once())
-			fail("%llu events at %llu ns, and time doesn't pass", at_once, at);
-#ifdef SIM_DEBUG
-		check(at >= sim.now, "an event of %llu ns comes late", at);
-#endif
-		sim.now = at;
-		sim.this_cpu = NO_CPU;
-		fn(argument);
-		end_event();
-		if (sim.nr_tasks && !sim.nr_alive && !sim.nr_driver_timers && !sim.manual)
-			sim.finished = true;
-	}
-	if (!sim.finished && sim.options.until != TIME_MAX && sim.now < sim.options.until)
-		sim.now = sim.options.until;
-	for (u32 cpu = 0; cpu < sim.machine.nr_cpus; cpu++)
-		account(cpu_rq((s32)cpu));
 }

@@ -26,7 +26,8 @@ void clock_arm(struct rq *rq);		/* the event at which curr's work is done */
 void clock_stop(struct rq *rq);		/* no such event */
 void clock_busy(struct rq *rq, bool busy);	/* idle begins or ends: siblings' speeds */
 
-/* core.c */
+/* core.c, loop.c */
+void account(struct rq *rq);		/* curr's work and time on the cpu are up to date */
 void core_run(void);
 void tick_arm(struct rq *rq);
 void enqueue_task(struct rq *rq, struct task *p, u64 flags);

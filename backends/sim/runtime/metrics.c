@@ -125,7 +125,7 @@ static u64 fairness(void)
 	return squares ? (u64)(sum * sum * PPM / (squares * count)) : PPM;
 }
 
-/* --- the result ------------------------------------------------------------------------------------ */
+/* --- the result ------------------------------------------------------------------------------- */
 
 static void write_string(FILE *out, const char *text)
 {
@@ -160,8 +160,8 @@ static void write_values(FILE *out)
 	u64 span = (sim.now - metrics.started) * sim.machine.nr_cpus;
 	u64 busy = total_busy() - metrics.busy_ns;
 
-	fprintf(out, "\"values\":{\"longest_wait\":%llu,\"utilisation\":%llu,", metrics.longest_wait,
-		span ? (u64)((unsigned __int128)busy * PPM / span) : 0);
+	fprintf(out, "\"values\":{\"longest_wait\":%llu,\"utilisation\":%llu,",
+		metrics.longest_wait, span ? (u64)((unsigned __int128)busy * PPM / span) : 0);
 	fprintf(out, "\"context_switches\":%llu,\"preemptions\":%llu,\"migrations\":%llu,",
 		total_switches() - metrics.switches, sim.nr_preemptions - metrics.preemptions,
 		sim.nr_migrations - metrics.migrations);
@@ -197,9 +197,10 @@ static void write_groups(FILE *out)
 			continue;
 		fprintf(out, "%s{\"name\":", comma);
 		write_string(out, name ? name : "");
-		fprintf(out, ",\"tasks\":%llu,\"cpu_ns\":%llu,\"wait_max_ns\":%llu,", totals[i].tasks,
-			totals[i].cpu_ns, totals[i].wait_max);
-		fprintf(out, "\"wait_sum_ns\":%llu,\"runs\":%llu}", totals[i].wait_sum, totals[i].runs);
+		fprintf(out, ",\"tasks\":%llu,\"cpu_ns\":%llu,\"wait_max_ns\":%llu,",
+			totals[i].tasks, totals[i].cpu_ns, totals[i].wait_max);
+		fprintf(out, "\"wait_sum_ns\":%llu,\"runs\":%llu}", totals[i].wait_sum,
+			totals[i].runs);
 		comma = ",";
 	}
 	fputs("]", out);

@@ -24,13 +24,14 @@
 #include <stdio.h>
 #include <stddef.h>
 #include "kernel.h"
+#include "mask.h"
 
 #define NSEC_MSEC 1000000ULL
 #define NSEC_SEC 1000000000ULL
 #define TIME_MAX (~0ULL)
 #define NO_CPU (-1)
 
-/* --- the machine -------------------------------------------------------------------------------- */
+/* --- the machine ------------------------------------------------------------------------------ */
 
 /*
  * What things cost, ns. Real cpus spend them in the kernel, so nobody's work advances meanwhile;
@@ -57,11 +58,11 @@ struct machine {
 	u32 core_of[NR_CPUS], llc_of[NR_CPUS], node_of[NR_CPUS];
 	u32 capacity[NR_CPUS];	/* 1024: work advances 1 ns in 1 ns */
 	u32 smt_speed;		/* per mille of the speed of a cpu whose siblings are busy too */
-	bool skew_tick;		/* the cpus' ticks are spread over half a tick (kernel: skew_tick=1) */
+	bool skew_tick;		/* the cpus' ticks are spread over half a tick */
 	struct costs costs;
 };
 
-/* --- tasks -------------------------------------------------------------------------------------- */
+/* --- tasks ------------------------------------------------------------------------------------ */
 
 enum task_state {
 	TASK_NEW,		/* made, not yet woken for the first time */
@@ -81,7 +82,7 @@ struct task {
 	u64 work_left;		/* ns of work at full speed until the driver is asked; FOREVER */
 	u64 overhead_left;	/* ns of costs above, paid before work goes on */
 	u64 exec_start;		/* until when sum_exec_runtime is up to date, while on a cpu */
-	u64 runnable_at;	/* when the present wait began (wake-up, fork, or loss of the cpu) */
+	u64 runnable_at;	/* when the present wait began (wake-up, fork, lost cpu) */
 	u64 woken_at;		/* when it was last woken */
 	u64 waited_max;		/* its longest wait so far */
 	u64 waited_sum, runs, preemptions, migrations;
@@ -103,7 +104,7 @@ struct task {
 	u32 sleep_event;
 };
 
-/* --- cpus --------------------------------------------------------------------------------------- */
+/* --- cpus ------------------------------------------------------------------------------------- */
 
 struct rq {
 	s32 cpu;
@@ -127,7 +128,7 @@ struct rq {
 	struct list_node fifo;
 };
 
-/* --- scheduling classes: the kernel's interface, less what needs locks --------------------------- */
+/* --- scheduling classes: the kernel's interface, less what needs locks ------------------------ */
 
 /* Flags, in 6.18's values: policies see them (SCX_ENQ_WAKEUP, SCX_ENQ_CPU_SELECTED, …). */
 #define ENQUEUE_WAKEUP 0x01ULL
@@ -200,7 +201,7 @@ struct sched_class {
 
 extern const struct sched_class ext_class, fair_class, fifo_class;
 
-/* --- the whole ---------------------------------------------------------------------------------- */
+/* --- the whole -------------------------------------------------------------------------------- */
 
 struct options {
 	const char *scheduler;	/* "eevdf", "fifo", or the path of a policy's shared object */
@@ -216,7 +217,7 @@ struct sim {
 	u64 now;
 	s32 this_cpu;		/* the cpu that acts in this event; NO_CPU: none (driver_timer) */
 	bool tracing;
-	bool manual;		/* script.c drives each step: no ticks, no reschedules of busy cpus */
+	bool manual;		/* script.c drives each step: no ticks; busy cpus look when told */
 	u32 mask_words;		/* words of a cpumask that are in use */
 	struct cpumask idle_cpus;	/* cpu_idle() of each */
 	struct cpumask all_cpus;
@@ -232,7 +233,7 @@ struct sim {
 	struct options options;
 	u64 events;		/* scheduling events so far: what the benchmark counts */
 	bool finished;		/* the driver has nothing more to do */
-	struct verdict {	/* what the policy did wrong, in the kernel's words; kind 0: nothing */
+	struct verdict {	/* what the policy did wrong, in the kernel's words */
 		u32 kind;	/* SCX_EXIT_ERROR … */
 		s64 code;
 		u64 at;
@@ -243,7 +244,7 @@ struct sim {
 
 extern struct sim sim;
 
-/* --- core.c: for classes ------------------------------------------------------------------------- */
+/* --- core.c: for classes ---------------------------------------------------------------------- */
 
 static inline struct rq *cpu_rq(s32 cpu)
 {
@@ -259,25 +260,6 @@ static inline struct task *task_of(struct task_struct *k)
 {
 	return (struct task *)k;
 }
-
-static inline bool mask_test(const struct cpumask *mask, s32 cpu)
-{
-	return mask->bits[cpu >> 6] >> (cpu & 63) & 1;
-}
-
-static inline void mask_set(struct cpumask *mask, s32 cpu)
-{
-	mask->bits[cpu >> 6] |= 1ULL << (cpu & 63);
-}
-
-static inline void mask_clear(struct cpumask *mask, s32 cpu)
-{
-	mask->bits[cpu >> 6] &= ~(1ULL << (cpu & 63));
-}
-
-/* The lowest cpu that is in both, NO_CPU if there is none. */
-s32 mask_first_and(const struct cpumask *a, const struct cpumask *b);
-u32 mask_weight(const struct cpumask *mask);
 
 /* The kernel's smp_processor_id(): where the present event happens; 0 if it happens nowhere. */
 static inline s32 this_cpu(void)
@@ -321,11 +303,11 @@ void wakeup_preempt(struct rq *rq, struct task *p, u64 wake_flags);
 void charge_here(u64 ns);
 u32 nice_to_weight(s32 nice);		/* the kernel's table: 1024 at nice 0 */
 
-/* The scheduler is thrown out: keep the words, and let the fair class have all tasks from now on. */
+/* The scheduler is thrown out: keep the words; the fair class has all tasks from now on. */
 __attribute__((format(printf, 3, 4)))
 void scheduler_error(u32 kind, struct task *victim, const char *format, ...);
 
-/* --- core.c: for drivers ------------------------------------------------------------------------- */
+/* --- core.c: for drivers ---------------------------------------------------------------------- */
 
 /* What a task does when its work is done, and after each sleep. */
 enum next {
@@ -344,7 +326,7 @@ struct driver {
 	const char *(*group_name)(u32 group);	/* NULL: no such group; or NULL */
 	u64 (*cgroup_parent)(u64 id);		/* 0: it is the root; or NULL: all are below it */
 	u32 (*cgroup_weight)(u64 id);		/* with cgroup_parent */
-	void (*report)(FILE *out);	/* its members of the result's JSON object, "x":…,"y":… */
+	void (*report)(FILE *out);	/* its members of the result: "x":…,"y":… */
 };
 
 extern const struct driver work_driver, script_driver, adversary_driver;
@@ -367,7 +349,7 @@ struct task_params {
 struct task *new_task(const struct task_params *params);	/* not yet runnable */
 void start_task(struct task *p);				/* its first wake-up */
 void wake_task(struct task *p, struct task *waker, bool sync);	/* no effect if not asleep */
-void sleep_until(struct task *p, u64 at);			/* arm; the task must then NEXT_SLEEP */
+void sleep_until(struct task *p, u64 at);		/* arm; the task must then NEXT_SLEEP */
 void driver_timer(u64 at, u64 cookie);
 void set_user_nice(struct task *p, s32 nice);
 void set_cpus_allowed(struct task *p, const struct cpumask *mask);
@@ -382,10 +364,10 @@ void higher_class(struct rq *rq, bool begins);
 
 /* For script.c, which takes every step itself (sim.manual). */
 void resched_now(struct rq *rq);			/* schedule(), at once */
-void end_work(struct rq *rq, enum next how);		/* as if curr's work_done() had returned it */
+void end_work(struct rq *rq, enum next how);		/* as if work_done() had returned it */
 void tick_now(struct rq *rq);				/* one tick */
 
-/* --- events.c: a heap, ordered by time and then by the order of arming --------------------------- */
+/* --- events.c: a heap, ordered by time and then by the order of arming ------------------------ */
 
 typedef void (*event_fn)(u64 argument);
 u32 event_arm(u64 at, event_fn fn, u64 argument);	/* a handle, never 0 */
@@ -394,50 +376,16 @@ u32 event_move(u32 handle, u64 at);			/* as cancelled and armed anew */
 u64 events_next(void);					/* when the next one is; TIME_MAX */
 bool event_pop(u64 *at, event_fn *fn, u64 *argument);	/* main loop */
 
-/* --- draw.c is in backends/phases: the guest draws the same numbers ------------------------------ */
+/* --- draw.c is in backends/phases: the guest draws the same numbers --------------------------- */
 
-/* --- metrics.c ----------------------------------------------------------------------------------- */
+/* --- metrics.c -------------------------------------------------------------------------------- */
 
 void metrics_switch(struct task *p);	/* p has just got its cpu: its wait is over */
 void metrics_reset(void);		/* what was so far was warming up; longest_wait stays */
 
-/* --- trace.c ------------------------------------------------------------------------------------- */
+#include "trace.h"
 
-/*
- * The file is binary, little-endian, 32 bytes a record, so a cut one is read up to its last whole
- * record. Header: "schedtr1", u32 32, u32 nr_cpus, u32 hz, u32 0, u64 seed. Record: u64 time,
- * u8 kind, u8 n, s16 cpu (-1: none), u32 a, u64 b, u64 c. A text has a number from 1 and comes in
- * records of TRACE_TEXT with a = number, n = how many of the 16 bytes at b count, before it is
- * used. At the end TRACE_END with the end's time and b = number of records before it.
- */
-enum trace_kind {
-	TRACE_TASK = 1,	/* a: pid, b: group, c: text of comm */
-	TRACE_RUN,	/* cpu, a: pid */
-	TRACE_IDLE,	/* cpu */
-	TRACE_WAKE,	/* cpu: where it goes, a: pid, b: waker's pid or 0 */
-	TRACE_SLEEP,	/* cpu, a: pid; when it leaves the cpu */
-	TRACE_EXIT,	/* cpu, a: pid */
-	TRACE_QUEUE,	/* a: pid, b: DSQ id, c: key or ~0 */
-	TRACE_MOVE,	/* a: pid, b: DSQ id, cpu: to whose local queue */
-	TRACE_KICK,	/* cpu, a: flags */
-	TRACE_ERROR,	/* c: text */
-	TRACE_GROUP,	/* b: group, c: text of its name */
-	TRACE_END = 254,
-	TRACE_TEXT = 255,
-};
-
-void trace_write(enum trace_kind kind, s32 cpu, u64 a, u64 b, u64 c, const char *text);
-void trace_open(void);
-void trace_close(void);
-
-/* With a text, c is its number and the argument is ignored. */
-static inline void trace(enum trace_kind kind, s32 cpu, u64 a, u64 b, u64 c, const char *text)
-{
-	if (__builtin_expect(sim.tracing, 0))
-		trace_write(kind, cpu, a, b, c, text);
-}
-
-/* --- check.c: what must hold after every event, in a debug build --------------------------------- */
+/* --- check.c: what must hold after every event, in a debug build ------------------------------ */
 
 #ifdef SIM_DEBUG
 void check_invariants(void);

@@ -21,7 +21,7 @@ u32 nice_to_weight(s32 nice)
 	return weights[nice + 20];
 }
 
-/* --- control groups ------------------------------------------------------------------------------- */
+/* --- control groups --------------------------------------------------------------------------- */
 
 #define MAX_LEVEL (sizeof(((struct cgroup *)0)->ancestors) / sizeof(struct cgroup *) - 1)
 
@@ -86,7 +86,7 @@ void set_cgroup(struct task *p, u64 id, u32 weight)
 	p->k.cgroups = &find_group(id, weight)->set;
 }
 
-/* --- users: one record each ------------------------------------------------------------------------ */
+/* --- users: one record each ------------------------------------------------------------------- */
 
 static const struct cred *find_cred(u32 uid)
 {
@@ -106,7 +106,7 @@ static const struct cred *find_cred(u32 uid)
 	return &user->cred;
 }
 
-/* --- tasks ----------------------------------------------------------------------------------------- */
+/* --- tasks ------------------------------------------------------------------------------------ */
 
 static struct mm_struct *user_mm(void)
 {

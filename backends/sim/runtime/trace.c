@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The trace file: see enum trace_kind in sim.h. */
+/* The trace file: see enum trace_kind in trace.h. */
 #include <string.h>
 #include "core.h"
 
