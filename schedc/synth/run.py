@@ -106,7 +106,7 @@ def synthesize(
         )  # fmt: skip
         texts = {one.name: one.text for one in planned.choices if one.text}
         state = State(
-            request.goal, observed, planned, texts, request.seed, request.limits.rounds
+            journal, request.goal, observed, planned, texts, request.seed, request.limits.rounds
         )
         result = execute(engine, state, evaluator, journal, request.limits, told.watch)
         text = _text(result.best, request.goal, texts) if result.best is not None else ""

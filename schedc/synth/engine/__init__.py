@@ -14,6 +14,7 @@ from typing import Protocol
 
 from schedc.records import dataclass
 from schedc.synth.goal import Goal
+from schedc.synth.journal import Journal
 from schedc.synth.messages import Candidate, Judged, Observed, Planned, Ratio, Simulated
 
 
@@ -45,8 +46,10 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What an engine knows when it begins. `texts`: the policies that the plan names."""
+    """What an engine knows when it begins. `texts`: the policies that the plan names; `journal`:
+    for steps that cost money."""
 
+    journal: Journal
     goal: Goal
     observed: Observed
     planned: Planned
