@@ -20,7 +20,7 @@
 bool overloaded;
 static u64 nohz_next_balance;
 
-/* --- which task may come ----------------------------------------------------------------------------- */
+/* --- which task may come ---------------------------------------------------------------------- */
 
 /* It ran a moment ago: what it needs is in that cpu's cache. SMT siblings share theirs. */
 static bool cache_hot(const struct balance_env *env, const struct fair_task *t)
@@ -82,7 +82,7 @@ static bool fits(struct balance_env *env, struct fair_task *t)
 	return true;
 }
 
-/* --- moving ------------------------------------------------------------------------------------------ */
+/* --- moving ----------------------------------------------------------------------------------- */
 
 /* As move_queued_task(); a cpu that is just looking for work need not be told that some came. */
 static void move_task(struct task *p, s32 cpu, bool tell)
@@ -105,7 +105,7 @@ static u32 move_tasks(struct balance_env *env)
 	u32 moved = 0, limit = src->queue.h_nr_queued < NR_MIGRATE ? src->queue.h_nr_queued :
 		    NR_MIGRATE;
 
-	for (u32 i = 0; i < limit && node != &src->tasks && env->imbalance > 0; i++, node = before) {
+	for (; limit && node != &src->tasks && env->imbalance > 0; limit--, node = before) {
 		struct fair_task *t = (struct fair_task *)((char *)node -
 							   offsetof(struct fair_task, node));
 
@@ -124,7 +124,7 @@ static u32 move_tasks(struct balance_env *env)
 	return moved;
 }
 
-/* --- active balance ------------------------------------------------------------------------------------ */
+/* --- active balance --------------------------------------------------------------------------- */
 
 /*
  * active_load_balance_cpu_stop(): the stopper takes the cpu from its task, which makes it a queued
@@ -164,9 +164,9 @@ static void active_balance(struct balance_env *env)
 	event_arm(sim.now + sim.machine.costs.kick, stopper, (u64)src->rq->cpu);
 }
 
-/* --- one domain ---------------------------------------------------------------------------------------- */
+/* --- one domain ------------------------------------------------------------------------------- */
 
-/* Of an idle group's cpus the first idle one balances (of an idle core, if there is one); else its first. */
+/* Of a group's cpus the first idle one balances (first of idle cores); else its first. */
 static bool should_we_balance(const struct balance_env *env)
 {
 	u32 child = env->level ? fair_levels[env->level - 1].span_of[env->dst_cpu] :
@@ -237,7 +237,7 @@ static u32 balance_domain(s32 cpu, u32 level, enum idle_type idle)
 	return moved;
 }
 
-/* --- newly idle ---------------------------------------------------------------------------------------- */
+/* --- newly idle ------------------------------------------------------------------------------- */
 
 static u64 newidle_cost(u32 level, s32 cpu)
 {
@@ -283,12 +283,13 @@ bool newidle_balance(struct fair_rq *fr)
 	return fr->queue.h_nr_queued > 0;
 }
 
-/* --- periodic ------------------------------------------------------------------------------------------ */
+/* --- periodic --------------------------------------------------------------------------------- */
 
 static u64 interval_of(const struct fair_domain *domain, bool busy)
 {
 	u64 ms = domain->balance_interval_ms * (busy ? BUSY_FACTOR : 1);
-	u64 ticks = (ms * sim.machine.hz + 999) / 1000, most = sim.machine.hz * sim.machine.nr_cpus / 10;
+	u64 ticks = (ms * sim.machine.hz + 999) / 1000;
+	u64 most = (u64)sim.machine.hz * sim.machine.nr_cpus / 10;
 
 	/* off the beat of the other cpus' intervals, which are multiples of each other */
 	if (busy)

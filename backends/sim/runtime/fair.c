@@ -7,7 +7,7 @@
 #include "core.h"
 #include "fair.h"
 
-/* --- levels ---------------------------------------------------------------------------------------- */
+/* --- levels ----------------------------------------------------------------------------------- */
 
 /* A group's entity asks for slices as short as its tasks' shortest. */
 static void follow_slice(struct fair_se *se)
@@ -22,7 +22,7 @@ static void follow_slice(struct fair_se *se)
 		tree_refresh(se);
 }
 
-/* --- requests to reschedule ----------------------------------------------------------------------- */
+/* --- requests to reschedule ------------------------------------------------------------------- */
 
 /*
  * PREEMPT_LAZY, which Debian's 6.18 boots with: a running task isn't interrupted for another fair
@@ -60,7 +60,7 @@ void fair_update_curr(struct rq *rq)
 		resched_lazy(rq);
 }
 
-/* --- tasks come and go ----------------------------------------------------------------------------- */
+/* --- tasks come and go ------------------------------------------------------------------------ */
 
 static void list_push(struct fair_rq *fr, struct fair_task *t)
 {
@@ -174,7 +174,7 @@ bool dequeue_entities(struct fair_se *se, u64 flags)
 		queue->h_nr_runnable -= (u32)tasks;
 		if (queue->weight) {
 			se = queue->se;
-			/* it sleeps within its group's slice: the group's others may use the rest */
+			/* it sleeps within its group's slice: the others may use the rest */
 			if (sleep && se && se->on_rq && !se->sched_delayed)
 				se->queue->next = se;
 			break;
@@ -192,7 +192,7 @@ void fair_dequeue(struct rq *rq, struct task *p, u64 flags)
 	dequeue_entities(&p->fair->se, flags);
 }
 
-/* --- who is next ----------------------------------------------------------------------------------- */
+/* --- who is next ------------------------------------------------------------------------------ */
 
 static struct fair_task *pick(struct fair_rq *fr)
 {
@@ -248,7 +248,7 @@ void fair_set_next(struct rq *rq, struct task *p)
 	fair_list_to_front(rq->fair, p->fair);
 }
 
-/* --- preemption ------------------------------------------------------------------------------------ */
+/* --- preemption ------------------------------------------------------------------------------- */
 
 void fair_wakeup_preempt(struct rq *rq, struct task *p, u64 wake_flags)
 {
@@ -305,7 +305,7 @@ void fair_yield(struct rq *rq)
 	se->deadline += calc_delta_fair(se->slice, se);
 }
 
-/* --- changes --------------------------------------------------------------------------------------- */
+/* --- changes ---------------------------------------------------------------------------------- */
 
 u64 fair_task_weight(const struct task *p)
 {
@@ -328,7 +328,7 @@ void fair_prio_changed(struct rq *rq, struct task *p, int old)
 		resched_curr(rq);
 }
 
-/* A sleeper whose debt holds it in a queue leaves it at once if it may not use that cpu any more. */
+/* A sleeper whose debt holds it in a queue leaves it if it may not use that cpu any more. */
 void fair_set_cpus_allowed(struct task *p)
 {
 	struct fair_se *se = p->fair ? &p->fair->se : NULL;

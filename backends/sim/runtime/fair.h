@@ -14,7 +14,8 @@
  *   balance_stats.c, balance.c   load balancing: newly idle, periodic, no-hz, active
  *
  * Left out, as no workload of the simulator can see it: SCHED_IDLE, SCHED_BATCH, bandwidth limits,
- * core scheduling, uclamp, energy-aware placement, NUMA balancing's page faults, asymmetric packing.
+ * core scheduling, uclamp, energy-aware placement, NUMA balancing's page faults, asymmetric
+ * packing.
  */
 #ifndef SIM_FAIR_H
 #define SIM_FAIR_H
@@ -119,7 +120,7 @@ struct fair_rq {
 	bool lazy_resched;	/* TIF_NEED_RESCHED_LAZY: acted on at the next tick */
 };
 
-/* --- fair_tree.c ---------------------------------------------------------------------------------- */
+/* --- fair_tree.c ------------------------------------------------------------------------------ */
 
 static inline s64 vruntime_diff(u64 a, u64 b)
 {
@@ -135,7 +136,7 @@ bool entity_eligible(struct fair_queue *queue, const struct fair_se *se);
 u64 queue_min_slice(const struct fair_queue *queue);
 struct fair_se *pick_eevdf(struct fair_queue *queue, bool protect);
 
-/* --- fair_entity.c -------------------------------------------------------------------------------- */
+/* --- fair_entity.c ---------------------------------------------------------------------------- */
 
 #define ENTITY_DELAYED 0x10000ULL	/* dequeue: finish what was delayed */
 
@@ -154,7 +155,7 @@ bool protect_slice(const struct fair_se *se);
 void cancel_protect_slice(struct fair_se *se);
 void update_protect_slice(struct fair_queue *queue, struct fair_se *se);
 
-/* --- fair_load.c ---------------------------------------------------------------------------------- */
+/* --- fair_load.c ------------------------------------------------------------------------------ */
 
 extern struct fair_group *fair_groups;
 
@@ -171,7 +172,7 @@ u64 cpu_util(s32 cpu);
 u64 cpu_runnable(s32 cpu);
 u64 task_h_load(struct fair_task *t);
 
-/* --- fair.c --------------------------------------------------------------------------------------- */
+/* --- fair.c ----------------------------------------------------------------------------------- */
 
 void fair_enqueue(struct rq *rq, struct task *p, u64 flags);
 void fair_dequeue(struct rq *rq, struct task *p, u64 flags);
@@ -199,11 +200,11 @@ static inline struct fair_rq *fair_rq(s32 cpu)
 	return sim.rq[cpu].fair;
 }
 
-/* --- fair_class.c --------------------------------------------------------------------------------- */
+/* --- fair_class.c ----------------------------------------------------------------------------- */
 
 struct fair_queue *fair_queue_of(const struct fair_task *t, s32 cpu);
 
-/* --- domains.c ------------------------------------------------------------------------------------ */
+/* --- domains.c -------------------------------------------------------------------------------- */
 
 struct fair_level {
 	const char *name;
@@ -247,11 +248,11 @@ static inline struct fair_span *span_at(u32 level, s32 cpu)
 	return &fair_spans[level + 1][fair_levels[level].span_of[cpu]];
 }
 
-/* --- select.c ------------------------------------------------------------------------------------- */
+/* --- select.c --------------------------------------------------------------------------------- */
 
 s32 fair_select_task_rq(struct task *p, s32 prev_cpu, u64 wake_flags);
 
-/* --- balance_stats.c ------------------------------------------------------------------------------ */
+/* --- balance_stats.c -------------------------------------------------------------------------- */
 
 enum group_type { GROUP_HAS_SPARE, GROUP_FULLY_BUSY, GROUP_IMBALANCED, GROUP_OVERLOADED };
 enum migration_type { MIGRATE_LOAD, MIGRATE_UTIL, MIGRATE_TASK };
@@ -280,7 +281,7 @@ void group_stats(struct group_stats *gs, const struct fair_span *span, u32 imbal
 const struct fair_span *find_busiest_group(struct balance_env *env);
 struct fair_rq *find_busiest_queue(const struct balance_env *env);
 
-/* --- balance.c ------------------------------------------------------------------------------------ */
+/* --- balance.c -------------------------------------------------------------------------------- */
 
 extern bool overloaded;		/* some cpu has had two runnable tasks since the last whole pass */
 

@@ -7,7 +7,7 @@
 struct fair_group *fair_groups;
 static struct fair_rq *fair_rqs;
 
-/* --- groups --------------------------------------------------------------------------------------- */
+/* --- groups ----------------------------------------------------------------------------------- */
 
 /* sched_weight_from_cgroup(): cpu.weight 100 is as much as a task of nice 0. */
 static u64 shares_of(const struct cgroup *cgroup)
@@ -57,7 +57,7 @@ struct fair_queue *fair_queue_of(const struct fair_task *t, s32 cpu)
 	return t->group->queues[cpu] ? t->group->queues[cpu] : make_group_queue(t->group, cpu);
 }
 
-/* --- tasks ----------------------------------------------------------------------------------------- */
+/* --- tasks ------------------------------------------------------------------------------------ */
 
 static void fair_init_task(struct task *p)
 {
@@ -87,7 +87,7 @@ static void fair_exit_task(struct task *p)
 	p->fair = NULL;
 }
 
-/* --- begin and end --------------------------------------------------------------------------------- */
+/* --- begin and end ---------------------------------------------------------------------------- */
 
 static u32 ilog2(u32 n)
 {

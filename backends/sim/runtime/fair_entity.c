@@ -56,7 +56,7 @@ void cancel_protect_slice(struct fair_se *se)
 		se->vprot = se->vruntime;
 }
 
-/* --- time --------------------------------------------------------------------------------------- */
+/* --- time ------------------------------------------------------------------------------------- */
 
 /* A request is served: the next one. True: the cpu should look whose turn it is. */
 static bool update_deadline(struct fair_se *se)
@@ -86,7 +86,7 @@ bool charge_curr(struct fair_queue *queue, u64 delta)
 	return true;
 }
 
-/* --- lag and placement -------------------------------------------------------------------------- */
+/* --- lag and placement ------------------------------------------------------------------------ */
 
 /*
  * What an entity is owed (or owes) when it leaves: V - v. Theory bounds it by the longest request;
@@ -141,13 +141,13 @@ void place_entity(struct fair_queue *queue, struct fair_se *se, u64 flags)
 		se->rel_deadline = false;
 		return;
 	}
-	/* The others are half through their slices on average; a new task joins with half of one. */
+	/* The others are half through their slices on average: a new task joins with half. */
 	if (flags & ENQUEUE_INITIAL)
 		vslice /= 2;
 	se->deadline = se->vruntime + vslice;
 }
 
-/* --- joining and leaving ------------------------------------------------------------------------ */
+/* --- joining and leaving ---------------------------------------------------------------------- */
 
 void enqueue_entity(struct fair_queue *queue, struct fair_se *se, u64 flags)
 {
@@ -274,7 +274,7 @@ void reweight_entity(struct fair_queue *queue, struct fair_se *se, u64 weight)
 	}
 }
 
-/* --- running ------------------------------------------------------------------------------------ */
+/* --- running ---------------------------------------------------------------------------------- */
 
 /* first: it gets the cpu now, and did not just change its place while it had it. */
 void set_next_entity(struct fair_queue *queue, struct fair_se *se, bool first)

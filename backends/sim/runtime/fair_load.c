@@ -89,7 +89,7 @@ static u64 sub_positive(u64 a, u64 b)
 	return a > b ? a - b : 0;
 }
 
-/* --- groups ------------------------------------------------------------------------------------- */
+/* --- groups ----------------------------------------------------------------------------------- */
 
 /* Tell the group of this queue's load: at most once a ms, and only changes of more than 1/64. */
 static void tell_group(struct fair_queue *queue)
@@ -133,7 +133,7 @@ void update_group_share(struct fair_se *se)
 		reweight_entity(se->queue, se, share);
 }
 
-/* --- updates ------------------------------------------------------------------------------------ */
+/* --- updates ---------------------------------------------------------------------------------- */
 
 void update_queue_load(struct fair_queue *queue)
 {
@@ -299,7 +299,7 @@ void update_blocked_load(struct fair_rq *fr)
 	}
 }
 
-/* --- what placement and balancing ask ----------------------------------------------------------- */
+/* --- what placement and balancing ask --------------------------------------------------------- */
 
 u64 cpu_load(s32 cpu)
 {

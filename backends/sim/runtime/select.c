@@ -9,7 +9,7 @@
  */
 #include "fair.h"
 
-/* --- one waker for one task, or for many? --------------------------------------------------------- */
+/* --- one waker for one task, or for many? ----------------------------------------------------- */
 
 static struct wakee_stats *stats_of(struct task *waker, s32 cpu)
 {
@@ -47,7 +47,7 @@ static bool wake_wide(const struct wakee_stats *waker, const struct fair_task *t
 	return slave >= factor && (u64)master >= (u64)slave * factor;
 }
 
-/* --- the waker's cpu or the task's? ---------------------------------------------------------------- */
+/* --- the waker's cpu or the task's? ----------------------------------------------------------- */
 
 static bool affine_idle(s32 this, s32 prev, bool sync, s32 *target)
 {
@@ -93,7 +93,7 @@ static s32 wake_affine(struct fair_task *t, struct task *waker, s32 this, s32 pr
 	       this : prev;
 }
 
-/* --- an idle cpu near the target ------------------------------------------------------------------- */
+/* --- an idle cpu near the target -------------------------------------------------------------- */
 
 static s32 select_idle_smt(const struct task *p, s32 cpu)
 {
@@ -152,7 +152,7 @@ static s32 select_idle_sibling(struct task *p, s32 prev, s32 target)
 	return cpu >= 0 ? cpu : target;
 }
 
-/* --- where a new task begins ------------------------------------------------------------------------ */
+/* --- where a new task begins ------------------------------------------------------------------ */
 
 /* Is the group a better place than the best so far? (update_pick_idlest()) */
 static bool idler(const struct group_stats *gs, const struct group_stats *best)

@@ -27,7 +27,8 @@ static void say_entity(s32 cpu, const char *call, const struct task *p)
 	char text[400];
 
 	snprintf(text, sizeof(text), "on_rq=%d delayed=%d curr=%d vruntime=%lld deadline=%lld "
-		 "vprot=%lld vlag=%lld slice=%llu weight=%llu V=%lld group=%llu load=%llu util=%llu",
+		 "vprot=%lld vlag=%lld slice=%llu weight=%llu V=%lld group=%llu load=%llu "
+		 "util=%llu",
 		 se->on_rq, se->sched_delayed, se->queue && se->queue->curr == se,
 		 (s64)se->vruntime, (s64)se->deadline, (s64)se->vprot, se->vlag, se->slice,
 		 se->weight >> NICE_0_SHIFT, se->queue ? (s64)avg_vruntime(se->queue) : 0,
