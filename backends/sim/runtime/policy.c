@@ -156,11 +156,11 @@ static struct sched_ext_ops *find_ops(void)
 	for (u32 i = 0; i < object.nr_symbols; i++) {
 		const Elf64_Sym *symbol = &object.symbols[i];
 
-		if (!is_variable(symbol) ||
+		if (!is_variable(symbol) || !symbol->st_size ||
 		    strncmp(object.section_names + object.sections[symbol->st_shndx].sh_name, ".struct_ops",
 			    11))
 			continue;
-		if (symbol->st_size != sizeof(*found))
+		if (symbol->st_size < sizeof(*found))
 			fail("%s: %s isn't a struct sched_ext_ops", object.path,
 			     object.symbol_names + symbol->st_name);
 		found = (struct sched_ext_ops *)(void *)(object.base + symbol->st_value);
