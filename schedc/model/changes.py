@@ -60,9 +60,10 @@ def _running(m: Machine, t: Task, cpu: Cpu, change: Callable[[], None]) -> None:
     cpu.slice_end, cpu.due = min(cpu.slice_end, end), due
     if cpu.number in t.allowed:
         return
-    left = cpu.slice_end - m.now
+    over = cpu.slice_end <= m.now
     m.stopping(cpu, t, runnable=True)
-    if left <= 0:
+    t.state = LOCAL
+    if over:
         queueing.enqueue(m, t, selected=False, waking=False)
         _take_out(m, t)
     m.fall_back(t)

@@ -91,14 +91,14 @@ def before_the_end_of_the_slice(run: dict[str, Any]) -> str:
 
 
 def asleep_before_it_is_woken(run: dict[str, Any]) -> str:
-    run["blocks"][0]["steps"][1].update(do="wake", task="a")
+    run["blocks"][0]["steps"].append({"after_ns": 0, "do": "wake", "task": "a", "runs": ["a"]})
     return "task 0 does not sleep"
 
 
 def of_equal_rank(run: dict[str, Any]) -> str:
     profiles = run["profiles"]
     profiles[1] = dict(profiles[0])
-    return "cpu 0 runs `victim`, the run says `a`"
+    return "4000000 ns of the slice are left"
 
 
 @pytest.mark.parametrize(
