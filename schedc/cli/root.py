@@ -19,6 +19,7 @@ COMMANDS = {
     "explain": Entry("schedc.cli.explain:explain", "Explain an error code or a word."),
     "sim": Entry("schedc.cli.sim:sim", "Simulate a workload under a policy."),
     "vm": Entry("schedc.cli.vm:vm", "Try a policy on a real kernel in a virtual machine."),
+    "synth": Entry("schedc.cli.synth:synth", "Make a proved policy for a goal."),
     "policy": Entry("schedc.cli.policy:policy", "List, search, add and compare policies."),
     "doctor": Entry("schedc.cli.doctor:doctor", "Say what this machine has and lacks."),
     "init": Entry("schedc.cli.init:init", "Write a policy to start from."),

@@ -46,7 +46,7 @@ def learn(
     measured = Measured(
         meaning=meaning, name=name, version=version, goal=started.goal.key,
         workload=observed.workload, fingerprint=observed.fingerprint,
-        machine=f"sim:{started.machine}", baseline="eevdf", kernel="", verdict="proved",
+        machine=f"sim:{' '.join(started.machine)}", baseline="eevdf", kernel="", verdict="proved",
         metrics={one.metric: _figure(one) for one in result.best.ratios}, engine=started.engine,
         model=started.model, run=run, at=int(time.time()),
         cost={"seconds": spent.seconds, "money": spent.cost,

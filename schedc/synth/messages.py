@@ -25,13 +25,14 @@ class NotAMessage(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """What was asked for. `settings` are the workload's parameters as `NAME=VALUE`; `machine` as
-    `schedc sim` takes it; `limits` by name (rounds, tokens, cost, seconds)."""
+    """What was asked for, so that it can be asked again. `workload`: a name or a file; `settings`:
+    its parameters as `NAME=VALUE`; `machine`: the name of one, and `cpus=8` and the like; `limits`
+    by name (rounds, tokens, cost, seconds)."""
 
     goal: Goal
     workload: str
     settings: tuple[str, ...]
-    machine: str
+    machine: tuple[str, ...]
     engine: str
     model: str
     seed: int

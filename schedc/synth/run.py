@@ -46,6 +46,10 @@ class Request:
     jobs: int | None = None
     keep: bool = True
     """Whether what is good is put into the repository."""
+    workload: str = ""
+    """The workload's name or file, as written."""
+    machine: tuple[str, ...] = ("server",)
+    """The machine, as written: a name, then `cpus=8` and the like."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,9 +130,9 @@ def synthesize(
 
 def _started(request: Request, engine: Engine, journal: Journal) -> Started:
     wanted = Started(
-        request.goal, request.scenario.workload.name, request.settings,
-        request.scenario.machine.describe(), engine.name, engine.model, request.seed,
-        request.runs, request.limits.as_json(), __version__,
+        request.goal, request.workload or request.scenario.workload.name, request.settings,
+        request.machine, engine.name, engine.model, request.seed, request.runs,
+        request.limits.as_json(), __version__,
     )  # fmt: skip
     found = journal.once(step_key("start"), Started, lambda: wanted)
     same = replace(found, limits=wanted.limits, version=wanted.version)

@@ -65,8 +65,11 @@ Rounds = Generator[Round, tuple[Outcome, ...], None]
 class Engine(Protocol):
     """`name`: as the command line has it; `model`: empty where none is asked."""
 
-    name: str
-    model: str
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def model(self) -> str: ...
 
     def rounds(self, state: State) -> Rounds:
         """The rounds of one run."""

@@ -36,7 +36,6 @@ class Tuner:
         self.tunes = tunes
         sampler = optuna.samplers.TPESampler(
             seed=seed, n_startup_trials=4, multivariate=True, constant_liar=True,
-            warn_independent_sampling=False,
         )  # fmt: skip
         self._study: optuna.Study = optuna.create_study(direction="minimize", sampler=sampler)
         self._trials: dict[int, Any] = {}

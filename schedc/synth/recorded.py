@@ -1,0 +1,68 @@
+"""Runs that were made: where they are, and what was asked of them.
+
+Input: a run's folder or name. Output: its request, made again from the journal's first message.
+Invariant: a run is only gone on with if its workload still is what it was then; nothing is read
+from outside its folder but the workload and machine that it names.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from schedc.sim import machine as machines
+from schedc.sim.scenario import Scenario
+from schedc.synth.execute import Limits
+from schedc.synth.journal import FILE, Journal, JournalError
+from schedc.synth.messages import Message, Started
+from schedc.synth.run import Request, runs_folder
+from schedc.workload import registry
+
+
+def folder_of(name: str) -> Path:
+    """The folder of a run that is named by it, or by its last part."""
+    path = Path(name)
+    if (path / FILE).is_file():
+        return path
+    if re.fullmatch(r"[A-Za-z0-9-]+", name) and (runs_folder() / name / FILE).is_file():
+        return runs_folder() / name
+    shown = name.encode("ascii", "backslashreplace").decode()[:80]
+    raise JournalError(f"no run is called `{shown}`", f"the runs are in {runs_folder()}")
+
+
+def messages_of(folder: Path) -> tuple[Message, ...]:
+    """All that a run recorded."""
+    with Journal(folder, frozen=True) as journal:
+        return tuple(journal)
+
+
+def request_of(folder: Path, jobs: int | None = None) -> tuple[Request, str, str]:
+    """What was asked, the engine's name and its model."""
+    messages = messages_of(folder)
+    started = next((one for one in messages if isinstance(one, Started)), None)
+    if started is None:
+        raise JournalError("the run ended before it began", "begin a new one")
+    workload, _, wrong = registry.find(started.workload)
+    if workload is None:
+        raise JournalError(f"the run's workload is gone: {wrong[0].message}", "begin a new run")
+    settings, bad = registry.settings(workload, started.settings)
+    if bad:
+        raise JournalError(f"the run's workload has changed: {bad[0].message}", "begin a new run")
+    flags = dict(_flag(one) for one in started.machine[1:])
+    machine = machines.machine(started.machine[0], flags)
+    limits = started.limits
+    request = Request(
+        started.goal, Scenario(workload, dict(settings), machine), started.settings,
+        Limits(int(limits.get("rounds", 0)), int(limits.get("tokens", 0)),
+               limits.get("cost", 0.0), limits.get("seconds", 0.0)),
+        started.runs, started.seed, jobs, True, started.workload, started.machine,
+    )  # fmt: skip
+    return request, started.engine, started.model
+
+
+def _flag(text: str) -> tuple[str, int]:
+    name, _, value = text.partition("=")
+    try:
+        return name, int(value)
+    except ValueError:
+        raise JournalError("the run's machine can't be read", "begin a new run") from None
