@@ -1,12 +1,14 @@
 """The simulator's fair class under the probe driver: what each entity's state is at each call.
 
 Input: a scenario in the words of core/probe.c and core/eevdf.c. Output: the calls with the state
-after each, and the run's result. Built once a session, with the sanitizers and all checks.
+after each, and the run's result. Built with the sanitizers and all checks.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 import subprocess
 import tempfile
 from dataclasses import dataclass
@@ -27,21 +29,27 @@ FAIR = (
 
 @cache
 def probe() -> Path:
-    """The executable."""
+    """The executable, built once for all the processes of a test run."""
     simulator = data_path("backends") / "sim"
-    out = Path(tempfile.mkdtemp(prefix="schedc-eevdf-")) / "probe"
-    sources = [str(simulator / "runtime" / f"{name}.c") for name in CORE + FAIR]
-    here = Path(__file__).with_name("core")
-    includes = [simulator / "runtime", simulator / "include", simulator.parent / "phases", here]
+    runtime, here = simulator / "runtime", Path(__file__).with_name("core")
+    sources = [*(runtime / f"{name}.c" for name in CORE + FAIR), here / "eevdf.c"]
+    headers = [*runtime.glob("*.h"), *simulator.glob("include/*.h"), here / "probe.c"]
+    digest = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(sources + headers)))
+    out = Path(tempfile.gettempdir()) / f"schedc-eevdf-{os.getuid()}-{digest.hexdigest()[:24]}"
+    if out.exists():
+        return out
+    built = Path(tempfile.mkdtemp(prefix="schedc-eevdf-")) / "probe"
+    includes = [runtime, simulator / "include", simulator.parent / "phases", here]
     subprocess.run(
         [
             *compiler(None, "asan").words, "-std=gnu11", "-O1", "-g", "-DSIM_DEBUG", "-Wall",
             "-Wextra", "-Wno-unused-function", "-fno-strict-aliasing", "-fwrapv",
             "-fsanitize=address,undefined", "-fno-sanitize-recover=all",
-            *(f"-I{path}" for path in includes), *sources, str(here / "eevdf.c"), "-o", str(out),
+            *(f"-I{path}" for path in includes), *map(str, sources), "-o", str(built),
         ],
         check=True,
     )  # fmt: skip
+    built.replace(out)
     return out
 
 
