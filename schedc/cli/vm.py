@@ -143,8 +143,10 @@ def check(
     for spec in specs or ("latest",):
         with _machine_errors(), _progress() as progress:
             kernel = Kernels(store).resolve(spec, progress)
-            with check_machine(kernel, store=store, progress=progress, saved=not cold) as machine:
-                loaded = compiled()
+            with check_machine(
+                kernel, store=store, progress=progress, saved=not cold, meanwhile=compiled.begin
+            ) as machine:
+                loaded = compiled.result()
                 progress(f"loading on {kernel.release}", None)
                 verdict = check_in(
                     machine, loaded.policy.object, settings=loaded.policy.settings,

@@ -10,7 +10,7 @@ a verdict is good only if all of that went well and the default scheduler came b
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from schedc.records import dataclass
 from schedc.vm.errors import BAD_RESULT, VmError
@@ -81,10 +81,11 @@ def check_machine(
     store: Store | None = None,
     progress: Progress = silent,
     saved: bool = True,
+    meanwhile: Callable[[], object] | None = None,
 ) -> Machine:
-    """A machine for checks: small, so that it is there soon."""
+    """A machine for checks: small, so that it is there soon. `meanwhile`: see `Machine.boot`."""
     shape = Shape(kernel, memory_mib=CHECK_MEMORY_MIB)
-    return Machine.boot(shape, store=store, progress=progress, saved=saved)
+    return Machine.boot(shape, store=store, progress=progress, saved=saved, meanwhile=meanwhile)
 
 
 def check_in(

@@ -38,10 +38,10 @@ class Program:
 
 @dataclass(frozen=True, slots=True)
 class Compiler:
-    """A command that compiles C for x86-64 Linux with glibc, and its identity."""
+    """A command that compiles C for x86-64 Linux with glibc, and what changes with it."""
 
     command: tuple[str, ...]
-    version: str
+    identity: str
 
 
 def small_programs() -> tuple[Program, ...]:
@@ -77,7 +77,7 @@ def compiled(
     key = hashlib.sha256(source_digest(programs).encode())
     compilers = available()
     for compiler in compilers:
-        key.update(compiler.version.encode())
+        key.update(compiler.identity.encode())
     name = key.hexdigest()[:16]
 
     def build(into: Path) -> None:
@@ -108,12 +108,12 @@ def available() -> tuple[Compiler, ...]:
     found: list[Compiler] = []
     for name in ("cc", "gcc", "clang", *(f"clang-{n}" for n in range(22, 15, -1))):
         if path := shutil.which(name):
-            found.append(Compiler((path,), _version((path,))))
+            found.append(Compiler((path,), _identity(Path(path))))
             break
-    if importlib.util.find_spec("ziglang"):
+    if (spec := importlib.util.find_spec("ziglang")) and spec.origin:
         # An old glibc as target: the programs then run with any newer one, as the guest's is.
         zig = (sys.executable, "-m", "ziglang", "cc", "-target", "x86_64-linux-gnu.2.36")
-        found.append(Compiler(zig, _package_version("ziglang")))
+        found.append(Compiler(zig, _identity(Path(spec.origin).with_name("zig"))))
     if not found:
         raise VmError(
             NO_GUEST_COMPILER,
@@ -148,15 +148,10 @@ def _compile(compilers: Sequence[Compiler], program: Program, base: Path, into: 
     )
 
 
-def _version(command: tuple[str, ...]) -> str:
-    done = subprocess.run([*command, "--version"], capture_output=True, text=True, check=False)
-    return done.stdout.partition("\n")[0]
-
-
-def _package_version(name: str) -> str:
-    from importlib.metadata import PackageNotFoundError, version
-
+def _identity(program: Path) -> str:
+    """Changes with the program. Not its own words: to start it costs more than all else here."""
     try:
-        return f"{name} {version(name)}"
-    except PackageNotFoundError:
-        return name
+        facts = program.resolve().stat()
+    except OSError:
+        return str(program)
+    return f"{program} {facts.st_size} {facts.st_mtime_ns}"

@@ -13,7 +13,7 @@ import json
 from pathlib import Path
 
 from schedc.records import dataclass
-from schedc.vm import cpio, guest, packages
+from schedc.vm import cpio, guest, packages, rehearsal
 from schedc.vm.elf import libraries
 from schedc.vm.job import ImageKind, Job, check_name
 from schedc.vm.store import Progress, Store, prune, silent
@@ -23,7 +23,8 @@ INTERPRETER = "ld-linux-x86-64.so.2"
 TOOLS = ("hackbench", "cyclictest", "stress-ng", "sysbench")
 KEPT = 6
 DIRECTORIES = ("dev", "proc", "sys", "tmp", "run", "root", "etc", "sbin", "lib", "usr/bin")
-FORMAT = 1
+FORMAT = 2
+REHEARSAL = "lib/schedc/rehearsal.o"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +41,17 @@ def image(store: Store, kind: ImageKind, progress: Progress = silent) -> Image:
         programs += guest.workload_programs()
         sets.append(packages.TOOLS)
     inputs = [FORMAT, kind, guest.source_digest(programs), [s.key for s in sets],
-              [c.version for c in guest.available()]]
+              [c.identity for c in guest.available()], rehearsal.digest()]
     name = f"{kind}-{hashlib.sha256(json.dumps(inputs).encode()).hexdigest()[:16]}"
 
     def build(into: Path) -> None:
         trees = [packages.tree(store, s, progress) for s in sets]
         built = guest.compiled(store, programs, trees[0], progress)
         progress(f"building the {kind} image", None)
-        data = cpio.archive(contents(trees, built))
+        entries = contents(trees, built)
+        if policy := rehearsal.compiled():
+            entries |= {"lib/schedc": cpio.directory(), REHEARSAL: cpio.file(policy)}
+        data = cpio.archive(entries)
         (into / "initramfs").write_bytes(data)
         (into / "digest").write_text(hashlib.sha256(data).hexdigest())
 

@@ -21,7 +21,7 @@ import json
 import shutil
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -36,7 +36,7 @@ from schedc.vm.process import Process
 from schedc.vm.qemu import Files, Qemu
 from schedc.vm.store import Progress, Store, prune, silent
 
-FORMAT = 2
+FORMAT = 3
 BOOT_TIMEOUT_S = 90.0
 RESTORE_TIMEOUT_S = 20.0
 # Beyond a job's own time: unpacking, killing, packing, on a busy host.
@@ -105,16 +105,19 @@ class Machine:
         store: Store | None = None,
         progress: Progress = silent,
         saved: bool = True,
+        meanwhile: Callable[[], object] | None = None,
     ) -> Machine:
         """A machine that is ready for jobs. With `saved`, restored (and saved, the first time).
 
-        Fetches and builds what is missing. Under the instruction clock nothing is started yet.
+        `meanwhile` is called as soon as a saved machine has been started: to begin, in a thread,
+        what can be done until it is ready. Fetches and builds what is missing. Under the
+        instruction clock nothing is started yet.
         """
         parts = prepare(shape, store or Store.default(), progress)
         if shape.clock == "icount":
             return cls(parts, None)
         if saved:
-            process = _restored(parts, progress)
+            process = _restored(parts, progress, meanwhile)
         else:
             progress(f"booting {shape.kernel.release}", None)
             process = booted(parts, parts.anonymous_memory())
@@ -230,13 +233,15 @@ def booted(parts: Parts, memory: str, timeout_s: float = BOOT_TIMEOUT_S) -> Proc
         raise
 
 
-def _restored(parts: Parts, progress: Progress) -> Process:
+def _restored(
+    parts: Parts, progress: Progress, meanwhile: Callable[[], object] | None = None
+) -> Process:
     """The saved machine of these parts, saved first if there is none."""
     folder = parts.store.entry(
         "machines", parts.key, lambda into: _save(parts, into, progress), progress
     )
     try:
-        return _restore(parts, folder)
+        return _restore(parts, folder, meanwhile)
     except VmError:
         # Cut short by a crash of the host, say. It can be made anew; so drop it and boot.
         shutil.rmtree(folder, ignore_errors=True)
@@ -260,15 +265,21 @@ def _save(parts: Parts, into: Path, progress: Progress) -> None:
         process.close()
 
 
-def _restore(parts: Parts, folder: Path) -> Process:
+def _restore(
+    parts: Parts, folder: Path, meanwhile: Callable[[], object] | None = None
+) -> Process:
     memory = parts.file_memory(folder / "memory", shared=False)
     process = parts.start(memory, extra=("-incoming", "defer"))
     try:
+        if meanwhile:
+            meanwhile()
         monitor = process.monitor
         monitor.command("migrate-set-capabilities", capabilities=IGNORE_SHARED)
         monitor.command("migrate-incoming", uri=f"file:{folder / 'state'}")
         monitor.wait_for_migration(RESTORE_TIMEOUT_S)
         monitor.command("cont")
+        # Until there is a job, what a job does is gone through: see loader/rehearse.c.
+        process.send(b"REHEARSE\n", time.monotonic() + RESTORE_TIMEOUT_S)
         return process
     except BaseException:
         process.close()

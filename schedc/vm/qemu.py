@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import platform
 import re
 import shutil
@@ -60,24 +61,24 @@ def parse_version(text: str) -> tuple[int, ...]:
     return tuple(int(n) for n in found[1].split(".")) if found else ()
 
 
-def system_qemu() -> Qemu | None:
+def system_qemu(store: Store | None = None) -> Qemu | None:
     """The one on PATH, if it is new enough."""
     path = shutil.which(PROGRAM)
     if path is None:
         return None
-    return _probed((path,), f"{path} {Path(path).stat().st_mtime_ns}")
+    return _probed((path,), f"{path} {Path(path).stat().st_mtime_ns}", store=store)
 
 
 def cached_qemu(store: Store) -> Qemu | None:
     """The one in the cache, if it was fetched."""
     if not packages.cached(store, packages.QEMU):
         return None
-    return _from_tree(store.root / "packages" / packages.QEMU.key / "root")
+    return _from_tree(store.root / "packages" / packages.QEMU.key / "root", store)
 
 
 def find(store: Store, progress: Progress = silent) -> Qemu:
     """A QEMU that works, fetched if need be."""
-    found = system_qemu()
+    found = system_qemu(store)
     if found:
         return found
     if platform.machine() != "x86_64":
@@ -86,7 +87,7 @@ def find(store: Store, progress: Progress = silent) -> Qemu:
             f"there is no QEMU {OLDEST[0]}.{OLDEST[1]} or newer for x86 guests on this machine",
             help=f"install a package with {PROGRAM} (qemu-system-x86)",
         )
-    found = _from_tree(packages.tree(store, packages.QEMU, progress))
+    found = _from_tree(packages.tree(store, packages.QEMU, progress), store)
     if found is None:
         raise VmError(
             NO_QEMU,
@@ -96,7 +97,7 @@ def find(store: Store, progress: Progress = silent) -> Qemu:
     return found
 
 
-def _from_tree(root: Path) -> Qemu | None:
+def _from_tree(root: Path, store: Store) -> Qemu | None:
     """QEMU out of unpacked packages runs under their own dynamic linker and libraries."""
     libraries = root / "usr/lib/x86_64-linux-gnu"
     command = (
@@ -104,21 +105,49 @@ def _from_tree(root: Path) -> Qemu | None:
         str(root / "usr/bin" / PROGRAM),
     )  # fmt: skip
     firmware = ("-L", str(root / "usr/share/qemu"), "-L", str(root / "usr/share/seabios"))
-    return _probed(command, f"packages {root.parent.name}", firmware)
+    return _probed(command, f"packages {root.parent.name}", firmware, store)
 
 
 @cache
-def _probed(command: tuple[str, ...], origin: str, firmware: tuple[str, ...] = ()) -> Qemu | None:
+def _probed(
+    command: tuple[str, ...], origin: str, firmware: tuple[str, ...] = (),
+    store: Store | None = None,
+) -> Qemu | None:
+    """This QEMU, if it starts and is new enough. The answer is kept as long as the program is the
+    same: asking takes as long as restoring a machine."""
+    known = store and store.root / "probes" / f"qemu-{_program_key(command, origin)}"
+    if known and known.is_file():
+        version = parse_version(known.read_text())
+    else:
+        said = _version_text(command)
+        version = parse_version(said)
+        if known and store and version:
+            store.directory("probes")
+            temporary = known.with_suffix(f".{os.getpid()}")
+            temporary.write_text(said)
+            temporary.replace(known)
+    return Qemu((*command, *firmware), version, origin) if version >= OLDEST else None
+
+
+def _program_key(command: tuple[str, ...], origin: str) -> str:
+    """Changes with the program, and with the dynamic linker that it is started by."""
+    try:
+        facts = [(s.st_size, s.st_mtime_ns) for s in map(os.stat, {command[0], command[-1]})]
+    except OSError:
+        facts = []
+    text = json.dumps([command, origin, sorted(facts)])
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _version_text(command: tuple[str, ...]) -> str:
+    """What `--version` prints; nothing if it doesn't start."""
     try:
         done = subprocess.run(
             [*command, "--version"], capture_output=True, text=True, check=False, timeout=20
         )
     except (OSError, subprocess.TimeoutExpired):
-        return None
-    version = parse_version(done.stdout)
-    if done.returncode != 0 or version < OLDEST:
-        return None
-    return Qemu((*command, *firmware), version, origin)
+        return ""
+    return done.stdout.partition("\n")[0] if done.returncode == 0 else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -73,8 +73,10 @@ def test_a_policy_is_compiled_while_the_machine_starts(
     begun = threading.Event()
 
     @contextmanager
-    def starts(*_: object, **__: object) -> Iterator[None]:
-        assert begun.wait(10)  # the policy is read before the machine is there
+    def starts(*_: object, meanwhile: Callable[[], object], **__: object) -> Iterator[None]:
+        assert not begun.is_set()  # QEMU is started first …
+        meanwhile()
+        assert begun.wait(10)  # … and the policy is read before the machine is there
         yield None
 
     read = policy_object.analyzed

@@ -4,6 +4,7 @@
 //
 // Protocol (org.schedc.job, one port, both ways):
 //   guest: "READY\n"
+//   host:  "REHEARSE\n", if it will be a while until there is a job
 //   host:  "JOB <bytes> <timeout ms>\n" and that many bytes of tar, unpacked into /job
 //   guest: "DONE <status> <timed out> <ns> <sched_ext state> <bytes>\n" and that many bytes of tar,
 //          with out/ and console (what the job printed)
@@ -171,15 +172,26 @@ static int run(char *const command[])
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
-static void receive_job(long *timeout_ms)
+static void receive_line(char *line, size_t size)
 {
-	char line[64], *data;
-	size_t length = 0, size;
+	size_t length = 0;
 
 	do {
 		receive_all(line + length, 1);
-	} while (line[length++] != '\n' && length < sizeof(line) - 1);
+	} while (line[length++] != '\n' && length < size - 1);
 	line[length] = 0;
+}
+
+static void receive_job(long *timeout_ms)
+{
+	char line[64], *data;
+	size_t size;
+
+	receive_line(line, sizeof(line));
+	while (!strcmp(line, "REHEARSE\n")) {
+		waiting_loader_rehearse();
+		receive_line(line, sizeof(line));
+	}
 	if (sscanf(line, "JOB %zu %ld", &size, timeout_ms) != 2)
 		power_off();
 	data = malloc(size ? size : 1);

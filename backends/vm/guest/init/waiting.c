@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #define LOADER "schedc-load"
+#define REHEARSAL "/lib/schedc/rehearsal.o"
 
 static pid_t loader;
 static int arguments = -1;
@@ -28,7 +29,7 @@ void waiting_loader_start(void)
 		sigprocmask(SIG_SETMASK, &none, NULL);
 		dup2(to[0], 0);
 		dup2(from[1], 1);
-		execl("/bin/" LOADER, LOADER, "--await", (char *)NULL);
+		execl("/bin/" LOADER, LOADER, "--await", REHEARSAL, (char *)NULL);
 		_exit(127);
 	}
 	close(to[0]);
@@ -37,6 +38,12 @@ void waiting_loader_start(void)
 	if (read(from[0], &ready, 1) != 1)
 		loader = 0; // it ended; a job starts another one
 	close(from[0]);
+}
+
+void waiting_loader_rehearse(void)
+{
+	if (loader > 0 && write(arguments, "\1", 1) != 1)
+		loader = 0;
 }
 
 pid_t waiting_loader_take(const char *path)
@@ -56,7 +63,7 @@ pid_t waiting_loader_take(const char *path)
 	loader = 0; // after any job all processes are killed, this one too
 	if (size < (ssize_t)sizeof(LOADER) || memcmp(text, LOADER, sizeof(LOADER)) ||
 	    write(arguments, text, size) != size)
-		return 0;
-	close(arguments); // the end of its arguments
+		taken = 0;
+	close(arguments); // the end of its arguments; with none it ends, rehearsing or not
 	return taken;
 }

@@ -13,32 +13,42 @@
 #include <unistd.h>
 
 #define MAX_WORDS 64
+#define REHEARSE 1	// a byte that no argument begins with
 
 // Says that it is ready by a byte on standard output. Arguments come on standard input, each ended by
-// a zero byte. Their sender expects the process to
-// be as one that was just started in /job: with its folder, its console, its session.
-bool await_arguments(int *argc, char ***argv)
+// a zero byte; before them, if wished, the byte that asks for a rehearsal. Their sender expects the
+// process to be as one that was just started in /job: with its folder, its console, its session.
+bool await_arguments(const char *object, int *argc, char ***argv)
 {
 	static char *words[MAX_WORDS + 1];
 	static char text[8192];
 	size_t length = 0;
 	ssize_t got;
 	int console;
+	bool well;
 
 	btf__load_vmlinux_btf();
+	well = object && !access(object, R_OK) && rehearse(object, false);
 	if (write(1, "r", 1) != 1)
 		return false;
-	do {
-		got = read(0, text + length, sizeof(text) - 1 - length);
+	while ((got = read(0, text + length, sizeof(text) - 1 - length)) > 0 ||
+	       (got < 0 && errno == EINTR)) {
 		length += got > 0 ? (size_t)got : 0;
-	} while (got > 0 || (got < 0 && errno == EINTR));
+		if (!length || *text != REHEARSE)
+			continue;
+		memmove(text, text + 1, --length);
+		if (!length && well)
+			rehearse(object, true);
+	}
 	*argc = 0;
 	for (char *p = text; p < text + length && *argc < MAX_WORDS; p += strlen(p) + 1)
 		words[(*argc)++] = p;
 	*argv = words;
+	if (*argc == 0)
+		return false;
 	setsid();
 	console = open("/job/console", O_WRONLY | O_CREAT | O_APPEND, 0644);
-	if (*argc == 0 || chdir("/job") || console < 0)
+	if (chdir("/job") || console < 0)
 		return false;
 	dup2(console, 1);
 	dup2(console, 2);

@@ -89,6 +89,7 @@ static int timed_load(struct bpf_object *object)
 	struct itimerval timer = { { 0, 20000 }, { us / 1000000, us % 1000000 } }, none = { 0 };
 	int error;
 
+	out_of_time = 0;
 	signal(SIGALRM, on_alarm);
 	if (us > 0)
 		setitimer(ITIMER_REAL, &timer, NULL);

@@ -85,6 +85,7 @@ void text_bytes(struct text *t, const char *data, size_t length);
 void text_json(struct text *t, const char *data, size_t length);
 
 // main.c
+void collect(struct bpf_object *object);
 enum outcome fail(enum outcome outcome, int error, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
@@ -117,6 +118,7 @@ void counters_json(struct bpf_object *object, struct text *json);
 bool exit_read(struct bpf_object *object, struct exit_record *record);
 
 // report.c
+void make_report(struct text *json);
 int write_report(void);
 
 // child.c
@@ -128,4 +130,7 @@ void stop_exercise(void);
 void reap_exercise(void);
 
 // await.c
-bool await_arguments(int *argc, char ***argv);
+bool await_arguments(const char *object, int *argc, char ***argv);
+
+// rehearse.c: true if it went well. It ends at once when there is input, if it `may_end`.
+bool rehearse(const char *path, bool may_end);

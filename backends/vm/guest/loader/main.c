@@ -7,7 +7,7 @@
 //
 // --budget: what the verifier may take; a program that needs longer counts as refused.
 // --exercise: some busy and some waking tasks meanwhile. --reattach: where the kernel asks for it (a
-// cpu came or went), load again, with the new topology. --await, alone: see await.c.
+// cpu came or went), load again, with the new topology. --await [OBJECT], alone: see await.c.
 //
 // The process holds the scheduler's link: if it dies, however it dies, the kernel goes back to its
 // own scheduler. The report is written on every way out.
@@ -124,7 +124,7 @@ static bool hold(pid_t *child, long long end)
 	}
 }
 
-static void collect(struct bpf_object *object)
+void collect(struct bpf_object *object)
 {
 	run.events.length = run.counters.length = 0;
 	events_read(&run.events);
@@ -274,11 +274,11 @@ int main(int argc, char **argv)
 	pid_t child = 0;
 	int kmsg;
 
-	if (argc == 2 && !strcmp(argv[1], "--await") && !await_arguments(&argc, &argv))
+	libbpf_set_print(on_libbpf_message);
+	if (argc > 1 && !strcmp(argv[1], "--await") && !await_arguments(argv[2], &argc, &argv))
 		return USAGE;
 	if (!parse_options(argc, argv, &settings))
 		return usage();
-	libbpf_set_print(on_libbpf_message);
 	signal(SIGINT, on_signal);
 	signal(SIGTERM, on_signal);
 	run.traced = -1;

@@ -33,7 +33,7 @@ static void report_programs(struct text *json)
 	text_add(json, "]");
 }
 
-static void make_report(struct text *json)
+void make_report(struct text *json)
 {
 	text_add(json, "{\"outcome\": %d, \"error\": %d", run.outcome, run.error);
 	text_add(json, ", \"loads\": %d, \"attaches\": %d, \"stayed\": %d, \"detached\": %d", run.loads,
