@@ -36,8 +36,8 @@ TOPOLOGIES = (
 
 
 def compared(path: Path) -> bool:
-    """Whether the policy asks for nothing random, nothing that only a real file has, and not for the
-    kernel's numbers of tasks."""
+    """Whether the policy asks for nothing random, nothing that only a real file has, and not for
+    tasks' numbers."""
     return not re.search(r"steal \w+ pick|\bexe \"|\bcgroup \"|\bpid\b", path.read_text())
 
 

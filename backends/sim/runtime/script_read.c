@@ -227,21 +227,11 @@ static void read_block(void)
 		bad("for ever, but nobody waits");
 }
 
-static void read_step(enum script_act act)
+static void read_what(struct script_step *s)
 {
 	static const char *const ways[] = { "slice", "sleep", "yield", "exit", "rt" };
-	struct script_step *s;
 
-	if (!script.nr_blocks)
-		bad("a step before the first block");
-	script.steps = grown(script.steps, script.nr_steps, sizeof(*s));
-	s = &script.steps[script.nr_steps++];
-	memset(s, 0, sizeof(*s));
-	script.blocks[script.nr_blocks - 1].count++;
-	s->act = act;
-	s->waker = NOBODY;
-	s->after = number(TIME_MAX);
-	switch (act) {
+	switch (s->act) {
 	case ACT_FORK:
 		s->task = task_number();
 		s->profile = profile_number();
@@ -276,6 +266,22 @@ static void read_step(enum script_act act)
 	case ACT_PASS:
 		break;
 	}
+}
+
+static void read_step(enum script_act act)
+{
+	struct script_step *s;
+
+	if (!script.nr_blocks)
+		bad("a step before the first block");
+	script.steps = grown(script.steps, script.nr_steps, sizeof(*s));
+	s = &script.steps[script.nr_steps++];
+	memset(s, 0, sizeof(*s));
+	script.blocks[script.nr_blocks - 1].count++;
+	s->act = act;
+	s->waker = NOBODY;
+	s->after = number(TIME_MAX);
+	read_what(s);
 	s->runs = runs();
 }
 
