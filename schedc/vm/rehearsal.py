@@ -1,4 +1,4 @@
-"""The scheduler that a loader rehearses with while it waits (see backends/vm/guest/loader/rehearse.c).
+"""The scheduler that a loader rehearses with while it waits (see guest/loader/rehearse.c).
 
 Input: a policy of the library, and this machine's compiler for BPF. Output: an object.
 Invariant: only an optimisation. Without a compiler there is none, and nothing is rehearsed.
