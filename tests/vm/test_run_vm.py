@@ -194,12 +194,12 @@ phases = [{ do = "run", time = "1ms" }, { do = "count", what = "forks" }]
 def test_a_run_of_phases_takes_its_time(compiled, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     path = tmp_path / "third.toml"
     path.write_text(THIRD)
-    report = run(compiled("fifo"), str(path), pairs=1, alone=True)
+    # By the clock of instructions: by the host's, a busy host would make its work take longer.
+    report = run(compiled("fifo"), str(path), pairs=1, alone=True, clock="icount")
     assert report.void_runs == ()
     values = report.runs[-1].outcome.result.values  # type: ignore[union-attr]
-    # 6 ms of every 20 ms on a machine with a cpu to spare. Emulated cpus are a little uneven; the
-    # calibration was their best.
-    assert 0.25 <= values["victim_share"] <= 0.45
+    # 6 ms of every 20 ms on a machine with a cpu to spare.
+    assert 0.28 <= values["victim_share"] <= 0.35
     assert 45 <= values["throughput"] <= 51
     assert 8 <= values["forks"] <= 21
 

@@ -6,8 +6,8 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 
+/* Between looks at whether the run is over, and for gaps: a look costs some 4 us of emulated time. */
 #define CHUNK (100 * NSEC_PER_USEC)
-#define WATCHED_CHUNK (20 * NSEC_PER_USEC)	/* between looks for gaps */
 #define STACK_SIZE (64 * 1024)
 
 struct doer *new_doer(uint32_t group, const struct plan_place *place, uint32_t cpu,
@@ -101,7 +101,7 @@ static void park(void)
 static void do_run(struct doer *d, uint64_t ns)
 {
 	bool look = watched(d);
-	uint64_t chunk = wl_iterations(look ? WATCHED_CHUNK : CHUNK, spin_rate);
+	uint64_t chunk = wl_iterations(CHUNK, spin_rate);
 	uint64_t left = ns == PLAN_FOREVER ? UINT64_MAX : wl_iterations(ns, spin_rate);
 
 	while (left) {
