@@ -143,7 +143,8 @@ class _Search:
         return tuple(proposals)
 
     def _fresh(self, family: Outcome) -> Iterator[Proposal]:
-        for text, how in moves(family.candidate.text, self.state.goal):
+        names = [one.subject for one in self.state.observed.traits]
+        for text, how in moves(family.candidate.text, self.state.goal, names):
             if text not in self.tried:
                 self.tried.add(text)
                 yield Proposal(
