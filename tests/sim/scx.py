@@ -71,7 +71,7 @@ class Ran:
         return [
             text
             for _, text in self.said
-            if (not first or text.split()[0] in first) and task in text.split()[1:] + [""]
+            if (not first or text.split()[0] in first) and task in [*text.split()[1:], ""]
         ]
 
     @property
@@ -84,8 +84,15 @@ class Ran:
 
 
 def run(
-    *groups: Group, text: str = "", cpus: int = 1, duration: int = 100 * MS, machine: str = "",
-    settings: str = "", variant: Literal["release", "asan"] = "asan", seed: int = 1, **hooks: str,
+    *groups: Group,
+    text: str = "",
+    cpus: int = 1,
+    duration: int = 100 * MS,
+    machine: str = "",
+    settings: str = "",
+    variant: Literal["release", "asan"] = "asan",
+    seed: int = 1,
+    **hooks: str,
 ) -> Ran:
     """Simulate the groups under log.h with these hooks, or under a whole C text."""
     if not text:

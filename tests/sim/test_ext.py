@@ -17,7 +17,7 @@ def nap(name: str, work: int = 1 * MS, sleep: int = 1 * MS, **more: object) -> G
     return Group(name, f"run fixed {work}\nsleep - fixed {sleep}", **more)  # type: ignore[arg-type]
 
 
-# --- a task's life ---------------------------------------------------------------------------------
+# --- a task's life --------------------------------------------------------------------------------
 
 
 def test_a_task_is_initialised_enabled_weighed_and_then_woken() -> None:
@@ -55,7 +55,7 @@ def test_a_fork_is_told_as_one() -> None:
 
 
 def test_a_sleep_and_a_wake_up() -> None:
-    """dequeue_task_scx(): stopping before quiescent; enqueue_task_scx(): runnable before enqueue."""
+    """dequeue_task_scx(): stopping, then quiescent; enqueue_task_scx(): runnable, then enqueue."""
     ran = run(nap("s"), duration=5 * MS)
     lines = ran.words("runnable", "enqueue", "running", "stopping", "quiescent")
     assert lines[4:9] == [
@@ -75,7 +75,7 @@ def test_weights_are_nice_levels_on_the_scale_of_control_groups() -> None:
     ]  # fmt: skip
 
 
-# --- who runs next, and for how long ---------------------------------------------------------------
+# --- who runs next, and for how long --------------------------------------------------------------
 
 
 def test_a_slice_ends_at_the_first_tick_after_it_is_used_up() -> None:
@@ -154,12 +154,13 @@ def test_a_task_that_left_meanwhile_is_not_dispatched() -> None:
     ran = run(
         A, B, duration=20 * MS, before="struct task_struct *first;",
         enqueue="if (!first) first = p; scx_bpf_dsq_insert(p, Q, SLICE, flags)",
-        dispatch="scx_bpf_dsq_insert(first, SCX_DSQ_GLOBAL, SLICE, 0); scx_bpf_dsq_move_to_local(Q)",
+        dispatch="scx_bpf_dsq_insert(first, SCX_DSQ_GLOBAL, SLICE, 0);"
+        " scx_bpf_dsq_move_to_local(Q)",
     )  # fmt: skip
     assert ran.kind == 0
 
 
-# --- queues ----------------------------------------------------------------------------------------
+# --- queues ---------------------------------------------------------------------------------------
 
 
 def test_keys_are_compared_as_signed_distances_and_equal_ones_keep_their_order() -> None:
@@ -212,7 +213,7 @@ def test_tasks_that_a_cpu_may_not_run_are_passed_over() -> None:
     }
 
 
-# --- placing ---------------------------------------------------------------------------------------
+# --- placing --------------------------------------------------------------------------------------
 
 
 def test_an_insert_in_select_cpu_skips_enqueue() -> None:
@@ -275,7 +276,7 @@ def test_to_another_cpus_local_queue_from_enqueue() -> None:
     assert ran.kind == 0
 
 
-# --- kicks -----------------------------------------------------------------------------------------
+# --- kicks ----------------------------------------------------------------------------------------
 
 
 def test_a_preempting_kick_ends_the_slice() -> None:
@@ -321,7 +322,7 @@ def test_a_preempting_insert_ends_the_slice_of_who_runs_there() -> None:
     assert "stopping a runnable=1 slice=0" in ran.words("stopping", task="a")
 
 
-# --- yielding --------------------------------------------------------------------------------------
+# --- yielding -------------------------------------------------------------------------------------
 
 
 def test_a_yield_gives_up_the_slice() -> None:

@@ -28,7 +28,8 @@ struct { __uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS); __uint(max_entries, 2); __typ
          __array(values, struct line); } lines SEC(".maps") = { .values = { &first, &second } };
 struct { __uint(type, BPF_MAP_TYPE_STACK); __uint(max_entries, 4); __type(value, u32); }
     stack SEC(".maps");
-static long seen(void *map, const u32 *key, u32 *value, void *ctx) { say("walk %u", *value); return 0; }
+static long seen(void *map, const u32 *key, u32 *value, void *ctx)
+{ say("walk %u", *value); return 0; }
 static void hashes(void)
 {
 	struct pair one = { 1, 2 }, two = { 2, 1 }, three = { 3, 3 };
@@ -55,7 +56,8 @@ static void arrays(void)
 	u32 i = 2, j = 3;
 	u64 *n = bpf_map_lookup_elem(&percpu, &i);
 
-	say("bounds %d %d", bpf_map_lookup_elem(&array, &i) != NULL, bpf_map_lookup_elem(&array, &j) != NULL);
+	int in = bpf_map_lookup_elem(&array, &i) != NULL;
+	say("bounds %d %d", in, bpf_map_lookup_elem(&array, &j) != NULL);
 	say("over %d", n != NULL);
 	i = 1;
 	n = bpf_map_lookup_percpu_elem(&percpu, &i, 1);
@@ -181,7 +183,7 @@ def test_names_of_older_kernels() -> None:
     assert ran.words("running") == ["running a cpu=0"]
 
 
-# --- whole schedulers ------------------------------------------------------------------------------
+# --- whole schedulers -----------------------------------------------------------------------------
 
 SOME = (
     Group("hog", HOG, count=3),

@@ -155,13 +155,16 @@ def test_a_queue_of_a_cpu_that_the_task_may_not_use() -> None:
 
 def test_enq_last_needs_enqueue() -> None:
     """validate_ops()."""
-    ran = run(A, text="""
+    ran = run(
+        A,
+        text="""
         #include "scx.h"
         char _license[] SEC("license") = "GPL";
         SEC(".struct_ops.link") struct sched_ext_ops t_ops = {
             .flags = SCX_OPS_ENQ_LAST, .name = "t",
         };
-        """)
+        """,
+    )
     assert ran.message == "SCX_OPS_ENQ_LAST requires ops.enqueue() to be implemented"
 
 
@@ -189,7 +192,9 @@ def test_a_task_that_is_not_run_is_found_by_the_watchdog() -> None:
 
 
 def test_a_wait_just_within_the_time_out_is_none() -> None:
-    ran = run(A, B, duration=3000 * MS, members=".timeout_ms = 1000,", slice="(900 * NSEC_PER_MSEC)")
+    ran = run(
+        A, B, duration=3000 * MS, members=".timeout_ms = 1000,", slice="(900 * NSEC_PER_MSEC)"
+    )
     assert ran.kind == 0
 
 
@@ -207,7 +212,7 @@ def test_what_the_kernel_refuses_to_attach(members: str, words: str) -> None:
     assert ran.stderr.strip().endswith(words)
 
 
-# --- what the kernel's verifier would not have let through ------------------------------------------
+# --- what the kernel's verifier would not have let through ----------------------------------------
 
 FAULTS = {
     "a null pointer": ("*(volatile int *)0 = 1", "accessed memory that isn't its own, at 0x0"),

@@ -139,7 +139,7 @@ static inline void bpf_iter_num_destroy(struct bpf_iter_num *it)
 #define SCX_OPS_DEFINE(name, ...)                                                                \
 	SEC(".struct_ops.link") struct sched_ext_ops name = { __VA_ARGS__ }
 
-/* Is there such a thing in "this kernel"? A name that compiles is there, a weak symbol may not be. */
+/* Is it in "this kernel"? A name that compiles is there, a weak symbol may not be. */
 #define bpf_ksym_exists(symbol)                                                                  \
 	({                                                                                       \
 		void *volatile sim_symbol = (void *)(symbol);                                    \

@@ -29,8 +29,8 @@
 #define BPF_LOCAL_STORAGE_GET_F_CREATE 1
 
 /*
- * Members. `key_size` and `value_size` become the members that `key` and `value` would have been, so
- * that each use finds the same ones. What a map of maps holds is told by one number: the inner
+ * Members. `key_size` and `value_size` become the members that `key` and `value` would have been,
+ * so that each use finds the same ones. What a map of maps holds is told by one number: the inner
  * map's type, value size and length, each in its own bits of the value's "size".
  */
 #define __uint(name, value) __uint_##name(value)

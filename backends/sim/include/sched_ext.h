@@ -262,7 +262,7 @@ struct bpf_spin_lock {
 	u32 val;
 };
 
-/* --- sched_ext's functions; which callback may call which is in kfuncs.c -------------------------- */
+/* --- sched_ext's functions; which callback may call which is in kfuncs.c ---------------------- */
 
 s32 scx_bpf_create_dsq(u64 dsq_id, s32 node);
 void scx_bpf_destroy_dsq(u64 dsq_id);
@@ -322,7 +322,7 @@ int bpf_iter_scx_dsq_new(struct bpf_iter_scx_dsq *it, u64 dsq_id, u64 flags);
 struct task_struct *bpf_iter_scx_dsq_next(struct bpf_iter_scx_dsq *it);
 void bpf_iter_scx_dsq_destroy(struct bpf_iter_scx_dsq *it);
 
-/* --- functions that any BPF program has ----------------------------------------------------------- */
+/* --- functions that any BPF program has ------------------------------------------------------- */
 
 extern s32 acting_cpu;
 

@@ -22,7 +22,7 @@ u32 bpf_get_prandom_u32(void)
 	return (u32)((x ^ (x >> 31)) >> 32);
 }
 
-/* --- tasks, objects -------------------------------------------------------------------------------- */
+/* --- tasks, objects --------------------------------------------------------------------------- */
 
 struct task_struct *bpf_get_current_task_btf(void)
 {
@@ -106,7 +106,7 @@ long bpf_strncmp(const char *a, u32 size, const char *b)
 	return strncmp(a, b, size);
 }
 
-/* --- texts ----------------------------------------------------------------------------------------- */
+/* --- texts ------------------------------------------------------------------------------------ */
 
 /* One conversion, from its % on; gives its end. */
 static const char *convert(char *out, u32 size, const char *format, u64 word)
@@ -193,7 +193,7 @@ long bpf_trace_bstr(const char *fmt, unsigned long long *data, u32 data__sz)
 	return (long)length;
 }
 
-/* --- timers ---------------------------------------------------------------------------------------- */
+/* --- timers ----------------------------------------------------------------------------------- */
 
 /* A policy's timer lies in a map's value and points to this. */
 struct timer {
@@ -266,7 +266,8 @@ long bpf_timer_start(struct bpf_timer *owner, u64 ns, u64 flags)
 		return -EINVAL;
 	event_cancel(timer->event);
 	timer->cpu = this_cpu();
-	timer->event = event_arm(at < sim.now ? sim.now : at, timer_fires, (u64)(unsigned long)timer);
+	timer->event = event_arm(at < sim.now ? sim.now : at, timer_fires,
+				 (u64)(unsigned long)timer);
 	return 0;
 }
 

@@ -65,6 +65,8 @@ void dispatch_enqueue(struct dispatch_q *dsq, struct task *p, u64 enq_flags)
 	e->ddsp_enq_flags = 0;
 	if (enq_flags & SCX_ENQ_CLEAR_OPSS)
 		e->ops_state = OPSS_NONE;
+	if (sim.driver->queued)
+		sim.driver->queued(p, dsq->id);
 	if (dsq->id != SCX_DSQ_LOCAL)
 		return;
 	rq = cpu_rq(dsq->cpu);
@@ -123,8 +125,8 @@ bool may_migrate(struct task *p, s32 cpu, bool enforce)
 {
 	if (migration_disabled(p)) {
 		if (enforce)
-			scx_error("SCX_DSQ_LOCAL[_ON] cannot move migration disabled %s[%d] from CPU %d to %d",
-				  p->k.comm, p->k.pid, p->cpu, cpu);
+			scx_error("SCX_DSQ_LOCAL[_ON] cannot move migration disabled %s[%d] "
+				  "from CPU %d to %d", p->k.comm, p->k.pid, p->cpu, cpu);
 		return false;
 	}
 	if (!task_allowed(p, cpu)) {
@@ -233,7 +235,7 @@ void move_between(struct task *p, struct dispatch_q *to, u64 enq_flags, const u6
 		move_remote(p, enq_flags, to->cpu);
 }
 
-/* --- a cpu looks for work -------------------------------------------------------------------------- */
+/* --- a cpu looks for work --------------------------------------------------------------------- */
 
 /* Rounds of ops.dispatch() until there is something to run, or it has nothing more. */
 static bool dispatch_rounds(struct rq *rq, struct task *prev, bool runnable)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Dispatch queues. All tasks of a queue are on its list, in the order in which they are consumed; the
- * ones inserted with a key are in a tree besides, which finds their place in O(log n). Keys are
+ * Dispatch queues. All tasks of a queue are on its list, in the order in which they are consumed;
+ * the ones inserted with a key are in a tree besides, which finds their place in O(log n). Keys are
  * compared as the kernel compares times, signed and modulo 2^64, and equal ones keep their order of
  * insertion. The tree is a treap: its ranks come from a generator of its own, so that its shape is
  * the same in each run and no policy can make it degenerate.
@@ -18,7 +18,7 @@ void dsq_init(struct dispatch_q *dsq, u64 id, s32 cpu)
 	list_init(&dsq->list);
 }
 
-/* --- by id ---------------------------------------------------------------------------------------- */
+/* --- by id ------------------------------------------------------------------------------------ */
 
 static u32 slot_of(u64 id)
 {
@@ -103,7 +103,7 @@ void dsq_free_all(void)
 	table_size = table_used = 0;
 }
 
-/* --- the list ------------------------------------------------------------------------------------- */
+/* --- the list --------------------------------------------------------------------------------- */
 
 /* The next task after a node, or before it; NULL at the end. */
 struct ext_task *dsq_after(struct dispatch_q *dsq, struct dsq_node *at, bool backwards)
@@ -139,7 +139,7 @@ void dsq_add(struct dispatch_q *dsq, struct ext_task *e, bool head)
 	count_in(dsq, e);
 }
 
-/* --- the tree ------------------------------------------------------------------------------------- */
+/* --- the tree --------------------------------------------------------------------------------- */
 
 static u32 next_rank(void)
 {

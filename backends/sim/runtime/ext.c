@@ -32,7 +32,7 @@ void ext_error(u32 kind, s64 code, struct task *victim, const char *format, ...)
 		sim.verdict.code = code;
 }
 
-/* --- slices, and waiting as the watchdog sees it --------------------------------------------------- */
+/* --- slices, and waiting as the watchdog sees it ---------------------------------------------- */
 
 void refill_slice(struct task *p)
 {
@@ -81,8 +81,9 @@ void ext_watchdog(u64 unused)
 
 			if (waited <= sch.timeout)
 				continue;
-			ext_error(SCX_EXIT_ERROR_STALL, 0, e->p, "%s[%d] failed to run for %u.%03us",
-				  e->p->k.comm, e->p->k.pid, ms / 1000, ms % 1000);
+			ext_error(SCX_EXIT_ERROR_STALL, 0, e->p,
+				  "%s[%d] failed to run for %u.%03us", e->p->k.comm,
+				  e->p->k.pid, ms / 1000, ms % 1000);
 			return;
 		}
 	}
@@ -90,7 +91,7 @@ void ext_watchdog(u64 unused)
 		event_arm(sim.now + sch.timeout / 2 * sim.machine.tick_ns, ext_watchdog, 0);
 }
 
-/* --- enqueue --------------------------------------------------------------------------------------- */
+/* --- enqueue ---------------------------------------------------------------------------------- */
 
 static void to_local(struct rq *rq, struct task *p, u64 enq_flags)
 {
@@ -195,8 +196,8 @@ static s32 select_task_rq_ext(struct task *p, s32 prev_cpu, u64 wake_flags)
 	wake_flags &= WF_FORK | WF_TTWU | WF_SYNC;
 	if (sch.ops->select_cpu && !sch.bypass) {
 		sch.direct = p;
-		CALL_OP_RET(KF_ENQUEUE | KF_SELECT_CPU, &p->k, NULL, cpu, select_cpu, &p->k, prev_cpu,
-			    wake_flags);
+		CALL_OP_RET(KF_ENQUEUE | KF_SELECT_CPU, &p->k, NULL, cpu, select_cpu, &p->k,
+			    prev_cpu, wake_flags);
 		sch.direct = NULL;
 		p->k.scx.selected_cpu = cpu;
 		if (cpu >= 0 && cpu < (s32)sim.machine.nr_cpus)
@@ -215,7 +216,7 @@ static s32 select_task_rq_ext(struct task *p, s32 prev_cpu, u64 wake_flags)
 	return cpu;
 }
 
-/* --- on and off a cpu ------------------------------------------------------------------------------ */
+/* --- on and off a cpu ------------------------------------------------------------------------- */
 
 static struct task *pick_task_ext(struct rq *rq, struct task *prev)
 {
@@ -252,7 +253,7 @@ static void put_prev_task_ext(struct rq *rq, struct task *p, struct task *next)
 	}
 	sch.scheduling = false;
 	if (gone_higher && !rq->ext->released && (sch.ops->cpu_release || sch.ops->cpu_acquire)) {
-		struct scx_cpu_release_args args = { .reason = SCX_CPU_PREEMPT_RT, .task = &idle_task };
+		struct scx_cpu_release_args args = { SCX_CPU_PREEMPT_RT, &idle_task };
 
 		if (sch.ops->cpu_release)
 			CALL_OP(KF_CPU_RELEASE, cpu_release, rq->cpu, &args);
@@ -305,7 +306,7 @@ static void update_idle_ext(struct rq *rq, bool idle, bool changed)
 	sch.scheduling = false;
 }
 
-/* --- what an operation leaves for when the cpu is through with it ---------------------------------- */
+/* --- what an operation leaves for when the cpu is through with it ----------------------------- */
 
 static void work_left_over(u64 cpu)
 {
@@ -330,7 +331,7 @@ void after_schedule(struct rq *rq)
 	rq->ext->work_armed = true;
 }
 
-/* --- what changes about tasks ---------------------------------------------------------------------- */
+/* --- what changes about tasks ----------------------------------------------------------------- */
 
 u32 ext_weight(const struct task *p)
 {
@@ -352,47 +353,6 @@ static void set_cpus_allowed_ext(struct task *p)
 		CALL_OP_TASK(set_cpumask, p, p->k.cpus_ptr);
 }
 
-#ifdef SIM_DEBUG
-static s32 queue_of_ext(const struct task *p)
-{
-	const struct ext_task *e = p->ext;
-
-	if (!e || !(p->k.scx.flags & SCX_TASK_QUEUED))
-		return LOST;
-	if (!list_empty(&e->deferred) || e->ops_state == OPSS_QUEUED)
-		return IN_SHARED_QUEUE;
-	if (!e->dsq)
-		return LOST;
-	return e->dsq->id == SCX_DSQ_LOCAL ? e->dsq->cpu : IN_SHARED_QUEUE;
-}
-
-static void check_queue(struct dispatch_q *dsq)
-{
-	struct ext_task *before = NULL;
-	u32 nr = 0;
-
-	for (struct ext_task *e = dsq_first(dsq); e; e = dsq_after(dsq, &e->node, false)) {
-		if (e->dsq != dsq || (dsq->cpu >= 0 && e->p->cpu != dsq->cpu))
-			fail("%s[%d] is on another queue than it knows", e->p->k.comm, e->p->k.pid);
-		before = e;
-		nr++;
-	}
-	(void)before;
-	if (nr != dsq->nr)
-		fail("queue 0x%llx has %u tasks and counts %u", dsq->id, nr, dsq->nr);
-}
-
-static void check_ext(void)
-{
-	for (u32 cpu = 0; cpu < sim.machine.nr_cpus; cpu++)
-		check_queue(&ext_rqs[cpu].local);
-	for (u32 node = 0; node < sim.machine.nr_nodes; node++)
-		check_queue(&sch.global[node]);
-	if (current_call || open_cursors || sch.direct || sch.buffered)
-		fail("a callback has left something open");
-}
-#endif
-
 const struct sched_class ext_class = {
 	.name = "ext",
 	.init = ext_init,
@@ -413,7 +373,7 @@ const struct sched_class ext_class = {
 	.set_cpus_allowed = set_cpus_allowed_ext,
 	.report = policy_counters_json,
 #ifdef SIM_DEBUG
-	.queue_of = queue_of_ext,
-	.check = check_ext,
+	.queue_of = ext_queue_of,
+	.check = ext_check,
 #endif
 };

@@ -22,7 +22,7 @@
 #define DISPATCH_BATCH 32
 #define MAX_TIMEOUT_MS 30000
 
-/* --- dispatch queues: dsq.c ---------------------------------------------------------------------- */
+/* --- dispatch queues: dsq.c ------------------------------------------------------------------- */
 
 /* A link of a queue's list: a task's, or that of an iterator that stands between tasks. */
 struct dsq_node {
@@ -102,7 +102,7 @@ void dsq_add_keyed(struct dispatch_q *dsq, struct ext_task *e);
 void dsq_add(struct dispatch_q *dsq, struct ext_task *e, bool head);
 void dsq_unlink(struct ext_task *e);
 
-/* --- dispatch.c ----------------------------------------------------------------------------------- */
+/* --- dispatch.c ------------------------------------------------------------------------------- */
 
 struct dispatch_q *global_dsq(s32 cpu);
 struct dispatch_q *find_dsq(struct task *p, u64 id, s32 cpu);
@@ -117,32 +117,37 @@ bool balance(struct rq *rq, struct task *prev);
 void move_between(struct task *p, struct dispatch_q *to, u64 enq_flags, const u64 *key);
 bool may_migrate(struct task *p, s32 cpu, bool enforce);
 
-/* --- ext.c ---------------------------------------------------------------------------------------- */
+/* --- ext.c ------------------------------------------------------------------------------------ */
 
 void do_enqueue(struct rq *rq, struct task *p, u64 enq_flags);
 void set_runnable(struct task *p);
 void clear_runnable(struct task *p, bool reset);
 void refill_slice(struct task *p);
 u64 sim_jiffies(void);
-/* What an operation leaves for when the cpu is through with it: kicks of itself, deferred dispatches. */
+/* What waits until the cpu is through with an operation: kicks of itself, deferred dispatches. */
 void after_schedule(struct rq *rq);
 
 extern struct ext_rq ext_rqs[NR_CPUS];
 void ext_watchdog(u64 unused);
-u32 ext_weight(const struct task *p);	/* as the kernel scales a nice level for sched_ext: 100 at 0 */
+u32 ext_weight(const struct task *p);	/* of a nice level, as sched_ext has it: 100 at 0 */
 
-/* --- load.c: the scheduler and its tasks, coming and going ---------------------------------------- */
+/* --- load.c: the scheduler and its tasks, coming and going ------------------------------------ */
 
 void ext_init(void);
 void ext_fini(void);
 void ext_init_task(struct task *p);
 void ext_exit_task(struct task *p);
 
+#ifdef SIM_DEBUG
+s32 ext_queue_of(const struct task *p);
+void ext_check(void);
+#endif
+
 #define scx_error(...) ext_error(SCX_EXIT_ERROR, 0, NULL, __VA_ARGS__)
 __attribute__((format(printf, 4, 5)))
 void ext_error(u32 kind, s64 code, struct task *victim, const char *format, ...);
 
-/* --- idle.c --------------------------------------------------------------------------------------- */
+/* --- idle.c ----------------------------------------------------------------------------------- */
 
 void idle_init(void);
 void idle_update(s32 cpu, bool idle);
@@ -153,7 +158,7 @@ s32 idle_pick(const struct cpumask *allowed, s32 node, u64 flags);
 s32 any_and_distribute(const struct cpumask *a, const struct cpumask *b);
 const struct cpumask *idle_mask(s32 node, bool smt);
 
-/* --- calls into the policy: ext.c, faults.c ------------------------------------------------------- */
+/* --- calls into the policy: ext.c, faults.c --------------------------------------------------- */
 
 /* Which kinds of callbacks may call a kernel function: the kernel's numbers. */
 enum kf_mask {
@@ -216,9 +221,9 @@ void faults_install(void);
 #define CALL_OP(mask_, op, ...) CALL_OP_WITH(mask_, NULL, NULL, op, ##__VA_ARGS__)
 #define CALL_OP_TASK(op, p_, ...) CALL_OP_WITH(KF_REST, &(p_)->k, NULL, op, &(p_)->k, ##__VA_ARGS__)
 
-/* --- bpf.c, maps.c, policy.c ---------------------------------------------------------------------- */
-
 struct sim_map;
+
+/* --- bpf.c, maps.c, policy.c ------------------------------------------------------------------ */
 
 extern struct task idle_thread;
 #define idle_task idle_thread.k
@@ -226,6 +231,7 @@ extern struct task idle_thread;
 void bpf_reset(u64 seed);
 void maps_forget_task(struct task *p);
 struct sim_map *map_of(void *variable);	/* NULL: not used yet */
+void ring_open(struct sim_map *map);
 const void *map_key_at(struct sim_map *map, const void *address);
 /* Formats with words as arguments, as bpf_trace_printk() and its kin do; gives the length. */
 u32 bpf_format(char *out, u32 size, const char *format, const unsigned long long *words, u32 bytes);
@@ -233,7 +239,7 @@ u32 bpf_format(char *out, u32 size, const char *format, const unsigned long long
 void policy_load(const char *path, const char *settings);
 void policy_counters_json(FILE *out);
 
-/* --- lists ---------------------------------------------------------------------------------------- */
+/* --- lists ------------------------------------------------------------------------------------ */
 
 #define container_of(ptr, type, member) ((type *)((char *)(ptr) - offsetof(type, member)))
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Calls into the policy, and what happens when its code does what the kernel's verifier would not
- * have let through. Each call notes where to come back to; a fault inside it ends the scheduler with
- * an error that names the callback and the address, and the simulation goes on without it. A fault
- * of the runtime's own ends the process, with a line that says so.
+ * have let through. Each call notes where to come back to; a fault inside it ends the scheduler
+ * with an error that names the callback and the address, and the simulation goes on without it. A
+ * fault of the runtime's own ends the process, with a line that says so.
  */
 #define _GNU_SOURCE
 #include <signal.h>
@@ -76,7 +76,7 @@ void call_faulted(struct call *call)
 		scx_error("ops.%s() %s", call->name, fault_words());
 }
 
-/* --- reads that may fail: bpf_probe_read_kernel() -------------------------------------------------- */
+/* --- reads that may fail: bpf_probe_read_kernel() --------------------------------------------- */
 
 static volatile bool probing;
 static jmp_buf probe_jump;
@@ -122,7 +122,7 @@ long bpf_probe_read_kernel_str(void *dst, u32 size, const void *src)
 	return (long)strlen(text) + 1;
 }
 
-/* --- signals --------------------------------------------------------------------------------------- */
+/* --- signals ---------------------------------------------------------------------------------- */
 
 static void say(const char *text)
 {

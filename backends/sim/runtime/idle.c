@@ -15,7 +15,7 @@ static struct idle_masks masks[NR_CPUS];
 static struct cpumask core_mask[NR_CPUS], llc_mask[NR_CPUS], node_mask[NR_CPUS];
 static struct cpumask none;
 static bool smt_active, by_llc, by_node;
-static s32 last_picked[NR_CPUS];	/* by the cpu that picks: its next search starts behind it */
+static s32 last_picked[NR_CPUS];	/* by the cpu that picks; the next is behind it */
 
 static struct idle_masks *masks_of(s32 node)
 {
@@ -102,7 +102,7 @@ bool idle_claim(s32 cpu)
 	return true;
 }
 
-/* --- choosing -------------------------------------------------------------------------------------- */
+/* --- choosing --------------------------------------------------------------------------------- */
 
 static s32 first_from(const struct cpumask *a, const struct cpumask *b, u32 from, u32 to)
 {
@@ -161,7 +161,7 @@ s32 idle_pick(const struct cpumask *allowed, s32 node, u64 flags)
 	if (cpu >= 0 || node < 0 || flags & SCX_PICK_IDLE_IN_NODE)
 		return cpu;
 	for (u32 i = 1; i < sim.machine.nr_nodes && cpu < 0; i++)
-		cpu = pick_in_node(allowed, (s32)((u32)(node + (s32)i) % sim.machine.nr_nodes), flags);
+		cpu = pick_in_node(allowed, (s32)(((u32)node + i) % sim.machine.nr_nodes), flags);
 	return cpu;
 }
 
@@ -205,14 +205,16 @@ static s32 sync_cpu(const struct search *s)
 		return s->prev;
 	if (rq->curr && rq->curr->k.flags & PF_EXITING)
 		return NO_CPU;
-	if (rq->ext->local.nr || (s->flags & SCX_PICK_IDLE_IN_NODE && s->node_id >= 0 && node != s->node_id))
+	if (rq->ext->local.nr ||
+	    (s->flags & SCX_PICK_IDLE_IN_NODE && s->node_id >= 0 && node != s->node_id))
 		return NO_CPU;
-	if (mask_first_and(&masks_of(sch.idle_per_node ? node : NUMA_NO_NODE)->cpu, &sim.all_cpus) < 0)
+	if (mask_first_and(&masks_of(node_if_tracked(here))->cpu, &sim.all_cpus) < 0)
 		return NO_CPU;
 	return mask_test(s->allowed, here) ? here : NO_CPU;
 }
 
-s32 idle_select(struct task *p, s32 prev_cpu, u64 wake_flags, const struct cpumask *allowed, u64 flags)
+s32 idle_select(struct task *p, s32 prev_cpu, u64 wake_flags, const struct cpumask *allowed,
+		u64 flags)
 {
 	static struct cpumask both, in_llc, in_node;
 	struct search s = { .allowed = p->k.cpus_ptr, .prev = prev_cpu, .flags = flags,
@@ -234,7 +236,8 @@ s32 idle_select(struct task *p, s32 prev_cpu, u64 wake_flags, const struct cpuma
 			mask_intersect(&in_llc, s.allowed, &llc_mask[prev_cpu]) ? &in_llc : NULL;
 	if (by_node)
 		s.node = everywhere ? &node_mask[prev_cpu] :
-			 mask_intersect(&in_node, s.allowed, &node_mask[prev_cpu]) ? &in_node : NULL;
+			 mask_intersect(&in_node, s.allowed, &node_mask[prev_cpu]) ? &in_node :
+										     NULL;
 	if (wake_flags & SCX_WAKE_SYNC) {
 		cpu = sync_cpu(&s);
 		if (cpu >= 0)

@@ -39,7 +39,7 @@ static bool cpu_valid(s32 cpu)
 	return false;
 }
 
-/* --- inserting ------------------------------------------------------------------------------------- */
+/* --- inserting -------------------------------------------------------------------------------- */
 
 static bool may_insert(const struct task_struct *p, u64 enq_flags)
 {
@@ -88,7 +88,7 @@ static void insert(struct task_struct *k, u64 dsq_id, u64 slice, u64 enq_flags)
 		scx_error("dispatch buffer overflow");
 		return;
 	}
-	/* A task that isn't sched_ext's any more, or isn't yet, is dropped when the buffer is flushed. */
+	/* A task that isn't sched_ext's, or isn't yet, is dropped when the buffer is flushed. */
 	sch.buffer[sch.buffered++] = (struct dispatch_entry){
 		.p = p, .qseq = p->ext ? p->ext->qseq : 0, .dsq_id = dsq_id, .enq_flags = enq_flags,
 	};
@@ -109,7 +109,7 @@ void scx_bpf_dsq_insert_vtime(struct task_struct *p, u64 dsq_id, u64 slice, u64 
 	insert(p, dsq_id, slice, enq_flags | SCX_ENQ_DSQ_PRIQ);
 }
 
-/* --- dispatching ----------------------------------------------------------------------------------- */
+/* --- dispatching ------------------------------------------------------------------------------ */
 
 u32 scx_bpf_dispatch_nr_slots(void)
 {
@@ -160,7 +160,7 @@ u32 scx_bpf_reenqueue_local(void)
 		list_add_tail(&taken, &e->node.link);
 	}
 	while (!list_empty(&taken)) {
-		e = container_of(container_of(taken.next, struct dsq_node, link), struct ext_task, node);
+		e = container_of(taken.next, struct ext_task, node.link);
 		list_del(&e->node.link);
 		do_enqueue(rq, e->p, SCX_ENQ_REENQ);
 		nr++;
@@ -168,12 +168,13 @@ u32 scx_bpf_reenqueue_local(void)
 	return nr;
 }
 
-/* --- queues ---------------------------------------------------------------------------------------- */
+/* --- queues ----------------------------------------------------------------------------------- */
 
 s32 scx_bpf_create_dsq(u64 dsq_id, s32 node)
 {
 	if (call_mask()) {
-		scx_error("scx_bpf_create_dsq() may sleep, which ops.%s() may not", current_callback);
+		scx_error("scx_bpf_create_dsq() may sleep, which ops.%s() may not",
+			  current_callback);
 		return -EINVAL;
 	}
 	if (node >= (s32)sim.machine.nr_nodes || (node < 0 && node != NUMA_NO_NODE))
@@ -221,7 +222,7 @@ struct task_struct *scx_bpf_dsq_peek(u64 dsq_id)
 	return e ? &e->p->k : NULL;
 }
 
-/* --- walking a queue ------------------------------------------------------------------------------- */
+/* --- walking a queue -------------------------------------------------------------------------- */
 
 /*
  * A policy's iterator names one of these by number, so that one that it forgets to close, or
@@ -240,7 +241,9 @@ static struct cursor *cursor_of(struct bpf_iter_scx_dsq *it)
 {
 	u64 number = it->opaque[0];
 
-	return number && number <= open_cursors && cursors[number - 1].dsq ? &cursors[number - 1] : NULL;
+	if (!number || number > open_cursors || !cursors[number - 1].dsq)
+		return NULL;
+	return &cursors[number - 1];
 }
 
 void close_cursors(u32 down_to)

@@ -16,7 +16,7 @@ static bool cpu_valid(s32 cpu)
 	return false;
 }
 
-/* --- kicks ----------------------------------------------------------------------------------------- */
+/* --- kicks ------------------------------------------------------------------------------------ */
 
 /*
  * The kernel kicks by irq_work, when the present operation is over. Another cpu can be kicked at
@@ -58,7 +58,7 @@ void scx_bpf_kick_cpu(s32 cpu, u64 flags)
 		kick(rq, 0);
 }
 
-/* --- idle cpus ------------------------------------------------------------------------------------- */
+/* --- idle cpus -------------------------------------------------------------------------------- */
 
 static bool idle_tracked(void)
 {
@@ -209,7 +209,7 @@ void scx_bpf_put_idle_cpumask(const struct cpumask *mask)
 	(void)mask;
 }
 
-/* --- cpus ------------------------------------------------------------------------------------------ */
+/* --- cpus ------------------------------------------------------------------------------------- */
 
 const struct cpumask *scx_bpf_get_possible_cpumask(void)
 {
@@ -291,7 +291,7 @@ struct task_struct *scx_bpf_cpu_curr(s32 cpu)
 	return cpu_valid(cpu) ? curr_of(cpu) : NULL;
 }
 
-/* --- tasks ----------------------------------------------------------------------------------------- */
+/* --- tasks ------------------------------------------------------------------------------------ */
 
 bool scx_bpf_task_running(const struct task_struct *k)
 {
@@ -333,7 +333,7 @@ struct cgroup *scx_bpf_task_cgroup(struct task_struct *k)
 	return cgrp;
 }
 
-/* --- time, and giving up --------------------------------------------------------------------------- */
+/* --- time, and giving up ---------------------------------------------------------------------- */
 
 u64 scx_bpf_now(void)
 {

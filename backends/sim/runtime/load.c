@@ -4,7 +4,7 @@
 #include <string.h>
 #include "ext.h"
 
-/* --- control groups: told of before the first task in them ----------------------------------------- */
+/* --- control groups: told of before the first task in them ------------------------------------ */
 
 static struct cgroup **known;
 static u32 nr_known;
@@ -44,7 +44,7 @@ struct cgroup *bpf_cgroup_from_id(u64 id)
 	return NULL;
 }
 
-/* --- tasks ----------------------------------------------------------------------------------------- */
+/* --- tasks ------------------------------------------------------------------------------------ */
 
 static s32 valid_errno(const char *name, s32 err)
 {
@@ -111,7 +111,7 @@ void ext_exit_task(struct task *p)
 	p->ext = NULL;
 }
 
-/* --- the scheduler --------------------------------------------------------------------------------- */
+/* --- the scheduler ---------------------------------------------------------------------------- */
 
 static void init_queues(void)
 {
@@ -152,7 +152,8 @@ void ext_init(void)
 	sch.idle_per_node = ops->flags & SCX_OPS_BUILTIN_IDLE_PER_NODE;
 	sch.batch = ops->dispatch_max_batch ? ops->dispatch_max_batch : DISPATCH_BATCH;
 	sch.buffer = allocate(sch.batch * sizeof(*sch.buffer));
-	sch.timeout = (ops->timeout_ms ? ops->timeout_ms : MAX_TIMEOUT_MS) * (u64)sim.machine.hz / 1000;
+	sch.timeout = ops->timeout_ms ? ops->timeout_ms : MAX_TIMEOUT_MS;
+	sch.timeout = sch.timeout * sim.machine.hz / 1000;
 	if (!sch.timeout)
 		sch.timeout = 1;
 	sch.loaded = true;
@@ -169,8 +170,8 @@ void ext_init(void)
 /* All tasks leave, then the scheduler hears why. Its maps stay, to be read. */
 void ext_fini(void)
 {
-	struct scx_exit_info info = { .kind = SCX_EXIT_UNREG, .reason = "unregistered from user space",
-				      .msg = (char *)"" };
+	struct scx_exit_info info = { .kind = SCX_EXIT_UNREG, .msg = (char *)"",
+				      .reason = "unregistered from user space" };
 
 	if (!sch.loaded)
 		return;

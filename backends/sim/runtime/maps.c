@@ -28,14 +28,9 @@ struct hash {
 	bool lru;
 };
 
-struct ring {
-	u32 first, count;
-	char *items;
-};
-
 static struct sim_map *all;
 
-/* --- opening --------------------------------------------------------------------------------------- */
+/* --- opening ---------------------------------------------------------------------------------- */
 
 static u64 round8(u64 size)
 {
@@ -73,7 +68,8 @@ static void open_hash(struct sim_map *map, bool per_cpu, bool lru)
 /* An array whose values are the addresses of other maps' variables. */
 static void open_outer(struct sim_map *map, u64 inner, u64 variable_size)
 {
-	void **variables = (void **)((char *)map->slot + variable_size);	/* the member `values` */
+	/* The member `values`, which comes last. */
+	void **variables = (void **)((char *)map->slot + variable_size);
 
 	map->value_size = sizeof(void *);
 	map->more = variables;
@@ -84,10 +80,18 @@ static void open_outer(struct sim_map *map, u64 inner, u64 variable_size)
 				     inner & MAX_INNER_LENGTH, 0);
 }
 
+static bool is_per_cpu(u32 type)
+{
+	return type == BPF_MAP_TYPE_PERCPU_HASH || type == BPF_MAP_TYPE_LRU_PERCPU_HASH;
+}
+
+static bool is_lru(u32 type)
+{
+	return type == BPF_MAP_TYPE_LRU_HASH || type == BPF_MAP_TYPE_LRU_PERCPU_HASH;
+}
+
 static void open_by_type(struct sim_map *map, u64 value_size, u64 variable_size)
 {
-	struct ring *ring;
-
 	switch (map->type) {
 	case BPF_MAP_TYPE_ARRAY:
 	case BPF_MAP_TYPE_PERCPU_ARRAY:
@@ -97,17 +101,14 @@ static void open_by_type(struct sim_map *map, u64 value_size, u64 variable_size)
 	case BPF_MAP_TYPE_PERCPU_HASH:
 	case BPF_MAP_TYPE_LRU_HASH:
 	case BPF_MAP_TYPE_LRU_PERCPU_HASH:
-		open_hash(map, map->type == BPF_MAP_TYPE_PERCPU_HASH || map->type == BPF_MAP_TYPE_LRU_PERCPU_HASH,
-			  map->type == BPF_MAP_TYPE_LRU_HASH || map->type == BPF_MAP_TYPE_LRU_PERCPU_HASH);
+		open_hash(map, is_per_cpu(map->type), is_lru(map->type));
 		return;
 	case BPF_MAP_TYPE_ARRAY_OF_MAPS:
 		open_outer(map, value_size, variable_size);
 		return;
 	case BPF_MAP_TYPE_QUEUE:
 	case BPF_MAP_TYPE_STACK:
-		ring = allocate(sizeof(*ring));
-		ring->items = allocate((u64)map->entries * map->value_size + 8);
-		map->more = ring;
+		ring_open(map);
 		return;
 	case BPF_MAP_TYPE_TASK_STORAGE:
 		return;
@@ -144,7 +145,7 @@ struct sim_map *map_of(void *variable)
 	return *(struct sim_map **)variable;
 }
 
-/* --- hash maps ------------------------------------------------------------------------------------- */
+/* --- hash maps -------------------------------------------------------------------------------- */
 
 static char *key_of(const struct hash *hash, struct entry *entry)
 {
@@ -242,7 +243,9 @@ void *sim_map_lookup(struct sim_map *map, const void *key, s32 cpu)
 	if (is_array(map)) {
 		u32 i = *(const u32 *)key;
 
-		return i < map->entries ? map->data + (u64)cpu * map->cpu_stride + i * map->stride : NULL;
+		if (i >= map->entries)
+			return NULL;
+		return map->data + (u64)cpu * map->cpu_stride + i * map->stride;
 	}
 	if (map->type == BPF_MAP_TYPE_ARRAY_OF_MAPS) {
 		u32 i = *(const u32 *)key;
@@ -309,13 +312,16 @@ long sim_map_walk(struct sim_map *map, void *callback, void *ctx)
 	} else if (is_hash(map)) {
 		struct hash *hash = map->more;
 
-		for (struct list_node *at = hash->order.next, *next; at != &hash->order; at = next) {
+		for (struct list_node *at = hash->order.next, *next; at != &hash->order;
+		     at = next) {
 			struct entry *entry = container_of(at, struct entry, used);
 
 			next = at->next;
 			visited++;
 			if (fn(map->slot, key_of(hash, entry),
-			       (char *)entry + hash->value_at + (u64)acting_cpu * map->cpu_stride, ctx))
+			       (char *)entry + hash->value_at +
+				       (u64)acting_cpu * map->cpu_stride,
+			       ctx))
 				break;
 		}
 	}
@@ -337,7 +343,8 @@ const void *map_key_at(struct sim_map *map, const void *address)
 	if (is_hash(map)) {
 		struct hash *hash = map->more;
 
-		for (struct list_node *node = hash->order.next; node != &hash->order; node = node->next) {
+		for (struct list_node *node = hash->order.next; node != &hash->order;
+		     node = node->next) {
 			struct entry *entry = container_of(node, struct entry, used);
 			const char *value = (char *)entry + hash->value_at;
 
@@ -346,56 +353,4 @@ const void *map_key_at(struct sim_map *map, const void *address)
 		}
 	}
 	return NULL;
-}
-
-/* --- queues and stacks ----------------------------------------------------------------------------- */
-
-static char *item(struct sim_map *map, u32 i)
-{
-	struct ring *ring = map->more;
-
-	return ring->items + (u64)((ring->first + i) % map->entries) * map->value_size;
-}
-
-long sim_map_push(struct sim_map *map, const void *value, u64 flags)
-{
-	struct ring *ring = map->more;
-
-	if (map->type != BPF_MAP_TYPE_QUEUE && map->type != BPF_MAP_TYPE_STACK)
-		return -EINVAL;
-	if (ring->count >= map->entries) {
-		if (flags != BPF_EXIST || !map->entries)
-			return -E2BIG;
-		ring->first = (ring->first + 1) % map->entries;
-		ring->count--;
-	}
-	memcpy(item(map, ring->count++), value, map->value_size);
-	return 0;
-}
-
-long sim_map_peek(struct sim_map *map, void *value)
-{
-	struct ring *ring = map->more;
-
-	if (map->type != BPF_MAP_TYPE_QUEUE && map->type != BPF_MAP_TYPE_STACK)
-		return -EINVAL;
-	if (!ring->count) {
-		memset(value, 0, map->value_size);
-		return -ENOENT;
-	}
-	memcpy(value, item(map, map->type == BPF_MAP_TYPE_STACK ? ring->count - 1 : 0), map->value_size);
-	return 0;
-}
-
-long sim_map_pop(struct sim_map *map, void *value)
-{
-	struct ring *ring = map->more;
-	long err = sim_map_peek(map, value);
-
-	if (err)
-		return err;
-	ring->count--;
-	if (map->type == BPF_MAP_TYPE_QUEUE)
-		ring->first = (ring->first + 1) % map->entries;
-	return 0;
 }

@@ -50,7 +50,7 @@ struct variable {
 	u32 section;
 };
 
-/* --- the file -------------------------------------------------------------------------------------- */
+/* --- the file --------------------------------------------------------------------------------- */
 
 static const void *at_offset(u64 offset, u64 size)
 {
@@ -112,7 +112,7 @@ static void load_object(const char *path)
 	object.base = (char *)map->l_addr;
 }
 
-/* --- its variables --------------------------------------------------------------------------------- */
+/* --- its variables ---------------------------------------------------------------------------- */
 
 static bool is_variable(const Elf64_Sym *symbol)
 {
@@ -144,9 +144,16 @@ static void write_constant(const struct variable *v, u64 offset, const void *val
 	if (!writable && mprotect((void *)first, end - first, PROT_READ | PROT_WRITE))
 		fail("%s: %s", object.path, strerror(errno));
 	memcpy(v->data + offset, value, size);
-	/* It stays as it is from here on: a policy that writes to its constants faults, as in BPF. */
+	/* From here on it stays: a policy that writes to its constants faults, as in BPF. */
 	if (!writable)
 		mprotect((void *)first, end - first, PROT_READ);
+}
+
+static bool is_ops(const Elf64_Sym *symbol)
+{
+	const char *section = object.section_names + object.sections[symbol->st_shndx].sh_name;
+
+	return symbol->st_size && !strncmp(section, ".struct_ops", 11);
 }
 
 static struct sched_ext_ops *find_ops(void)
@@ -156,9 +163,7 @@ static struct sched_ext_ops *find_ops(void)
 	for (u32 i = 0; i < object.nr_symbols; i++) {
 		const Elf64_Sym *symbol = &object.symbols[i];
 
-		if (!is_variable(symbol) || !symbol->st_size ||
-		    strncmp(object.section_names + object.sections[symbol->st_shndx].sh_name, ".struct_ops",
-			    11))
+		if (!is_variable(symbol) || !is_ops(symbol))
 			continue;
 		if (symbol->st_size < sizeof(*found))
 			fail("%s: %s isn't a struct sched_ext_ops", object.path,
@@ -185,11 +190,10 @@ static void check_ops(const struct sched_ext_ops *ops)
 	if (ops->flags & ~(u64)SCX_OPS_ALL_FLAGS)
 		fail("%s: the kernel refuses flags 0x%llx (EINVAL)", object.path, ops->flags);
 	if (ops->flags & SCX_OPS_SWITCH_PARTIAL)
-		fail("%s: SCX_OPS_SWITCH_PARTIAL leaves all tasks to the fair class: nothing to simulate",
-		     object.path);
+		fail("%s: SCX_OPS_SWITCH_PARTIAL leaves all tasks to the fair class", object.path);
 }
 
-/* --- settings -------------------------------------------------------------------------------------- */
+/* --- settings --------------------------------------------------------------------------------- */
 
 static void set_number(const char *name, const char *text)
 {
@@ -216,7 +220,7 @@ static void set_cgroup_ref(u32 index, const char *path)
 {
 	struct { u64 id; u32 level, pad; } ref = { 0 };
 	struct variable v;
-	char full[4096];
+	char full[4104];
 
 	if (!find_variable("cgroup_refs", &v) || (index + 1) * sizeof(ref) > v.size)
 		fail("the policy has no cgroup_refs[%u]", index);
@@ -303,7 +307,7 @@ void policy_load(const char *path, const char *settings)
 		apply_settings(settings);
 }
 
-/* --- counters, as the guest's loader reports them -------------------------------------------------- */
+/* --- counters, as the guest's loader reports them --------------------------------------------- */
 
 static void sum_entry(struct sim_map *map, u32 key, u32 words, int maximum, u64 *total)
 {
@@ -341,7 +345,8 @@ static void map_json(FILE *out, const char *name, const char *const *names, u32 
 
 	fputc('[', out);
 	map = find_variable(name, &v) ? map_of(v.data) : NULL;
-	if (map && map->type == BPF_MAP_TYPE_PERCPU_ARRAY && map->value_size == words * sizeof(u64)) {
+	if (map && map->type == BPF_MAP_TYPE_PERCPU_ARRAY &&
+	    map->value_size == words * sizeof(u64)) {
 		for (u32 key = 0; key < map->entries; key++) {
 			sum_entry(map, key, words, maximum, total);
 			fputs(key ? "," : "", out);

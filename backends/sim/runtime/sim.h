@@ -323,6 +323,7 @@ struct driver {
 	enum next (*work_done)(struct task *p);	/* called on the task's cpu */
 	void (*timer)(u64 cookie);		/* of driver_timer() */
 	void (*waited)(struct task *p, u64 waited);	/* a wait has ended by running; or NULL */
+	void (*queued)(struct task *p, u64 dsq);	/* ext: inserted into a DSQ; or NULL */
 	const char *(*group_name)(u32 group);	/* NULL: no such group; or NULL */
 	u64 (*cgroup_parent)(u64 id);		/* 0: it is the root; or NULL: all are below it */
 	u32 (*cgroup_weight)(u64 id);		/* with cgroup_parent */

@@ -121,7 +121,7 @@ static inline u64 scale_by_task_weight_inverse(const struct task_struct *p, u64 
 	return value * 100 / p->scx.weight;
 }
 
-/* --- names of before and after --------------------------------------------------------------------- */
+/* --- names of before and after ---------------------------------------------------------------- */
 
 #define __COMPAT_ENUM_OR_ZERO(type, name) (name)
 #define __COMPAT_is_enq_cpu_selected(flags) (((flags) & SCX_ENQ_CPU_SELECTED) != 0)
