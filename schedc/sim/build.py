@@ -137,6 +137,8 @@ class Toolchain:
 
         progress("building the simulator", None)
         with ThreadPoolExecutor(len(os.sched_getaffinity(0)), "build") as threads:
+            if self.compiler.kind == "zig":
+                threads.submit(self._start_up_files, into)
             made = []
             for one in threads.map(compile_one, objects):
                 made.append(str(one))
@@ -144,6 +146,13 @@ class Toolchain:
         sanitizers = [flag for flag in flags if flag.startswith("-fsanitize")]
         self._run([*sanitizers, *made, *link, "-o", "schedc-sim"], into)
         prune(self.store.root / "objects", _KEEP_OBJECTS)
+
+    def _start_up_files(self, into: Path) -> None:
+        """Before its first link, zig makes the C library's start-up files, for several seconds: may
+        it do so while sources are compiled."""
+        with _scratch_files(into, {"empty.c": "int main(void) { return 0; }\n"}):
+            self._run(["empty.c", "-o", "empty"], into)
+            (into / "empty").unlink()
 
     def _run(self, arguments: Sequence[str], folder: Path, code: str = BUILD_FAILED) -> None:
         """Call the compiler in a folder, which also takes its temporary files."""
