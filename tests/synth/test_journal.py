@@ -37,7 +37,8 @@ from schedc.synth.messages import (
 GOAL = Goal("low p99", (Objective("wakeup_p99", "min"),),
             (Constraint("throughput", ">=", 0.95, True),), ("nginx",))  # fmt: skip
 MESSAGES: tuple[Message, ...] = (
-    Started(GOAL, "wakeup", ("hogs=2",), ("server", "cpus=8"), "search", "", 1, 10, {"rounds": 8.0}, "0.1"),
+    Started(GOAL, "wakeup", ("hogs=2",), ("server", "cpus=8"), "search", "", 1, 10,
+            {"rounds": 8.0}, "0.1"),
     Observed("wakeup", "f00", (Trait("worker", "8 wake 900/s", 900.0, "1/s"),), 1.25),
     Answered("abc", "policy x 1.0.0\n\x00\ud800", "grammar", 10, 20, 0.5),
     Candidate(1, 0, "tune", 'policy "\n', {"slice": "5ms"}),
