@@ -8,6 +8,9 @@ environment, the environment over the file (click's own order, through its defau
 
     [compile]                 # for one command
     counters = false
+
+    [synth.prices]            # money for a million tokens: of the prompt, of the reply
+    "gpt-5" = [1.25, 10]
 """
 
 from __future__ import annotations
@@ -85,6 +88,9 @@ def _defaults(
         name = key.replace("-", "_")
         if name in subcommands and isinstance(value, dict):
             continue
+        if name in options and isinstance(value, dict):
+            # A table of names: its own option reads it, as it reads `NAME=VALUE`.
+            value = tuple(f"{one}={_listed(of)}" for one, of in value.items())
         if name not in options:
             raise _unknown(config, f"{where}.{key}", [f"{where}.{known}" for known in options])
         result[name] = value
@@ -93,6 +99,10 @@ def _defaults(
             config, subcommand, table.get(name, {}), general, f"{where}.{name}"
         )
     return result
+
+
+def _listed(value: object) -> str:
+    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _read(path: Path) -> dict[str, Any]:

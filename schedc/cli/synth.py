@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -40,13 +40,14 @@ _SHAPE = ("cpus", "llcs", "smt")
               show_default=True, help="auto: a model if a key is set, else search.")
 @click.option("--model", metavar="M", envvar="SCHEDC_MODEL", default="gpt-5", show_default=True,
               help="The model of the llm engine; its endpoint is OPENAI_BASE_URL.")
-@click.option("--price", metavar="IN,OUT", default="0,0",
-              help="What a million tokens of prompt and of reply cost.")
+@click.option("--prices", metavar="MODEL=IN,OUT", multiple=True,
+              help="What a million tokens of prompt and of reply cost; for all models best in the "
+              "configuration, as a table [synth.prices].")
 @click.option("--max-rounds", type=click.IntRange(0), default=8, show_default=True,
               help="Rounds of proposals; 0: no limit.")
 @click.option("--max-tokens", type=click.IntRange(0), default=200_000, show_default=True,
               help="Tokens, prompts and replies together; 0: no limit.")
-@click.option("--max-cost", type=click.FloatRange(0), default=0.0, help="Money, by --price.")
+@click.option("--max-cost", type=click.FloatRange(0), default=0.0, help="Money, by --prices.")
 @click.option("--max-time", metavar="SECONDS", type=click.FloatRange(0), default=150.0,
               show_default=True, help="No round is begun after it; 0: no limit.")
 @click.option("--cpus", type=click.IntRange(1, 512), help="Simulated cpus.  [default: 8]")
@@ -100,10 +101,10 @@ def _synth(options: Mapping[str, Any]) -> Exit:
         folder = folder_of(named)
         request, engine_name, model = request_of(folder, options["jobs"])
         workload = request.scenario.workload
-        engine = _engine(engine_name, model, options["price"], frozen)
+        engine = _engine(engine_name, model, options["prices"], frozen)
     else:
         request, workload = _request(options)
-        engine = _engine(options["engine"], options["model"], options["price"], frozen)
+        engine = _engine(options["engine"], options["model"], options["prices"], frozen)
         folder = runs.new_folder(request.goal)
     show = _Show(request.goal, options["as_json"])
     show.begin(engine)
@@ -160,7 +161,7 @@ def _request(options: Mapping[str, Any]) -> tuple[Request, Workload]:
     ), workload  # fmt: skip
 
 
-def _engine(name: str, model: str, price: str, frozen: bool) -> Engine:
+def _engine(name: str, model: str, prices: Iterable[str], frozen: bool) -> Engine:
     """The engine of that name."""
     from schedc.synth.engine.llm.endpoint import Access, Endpoint, access, has_key
     from schedc.synth.engine.llm.engine import LlmEngine
@@ -180,15 +181,16 @@ def _engine(name: str, model: str, price: str, frozen: bool) -> Engine:
         return SearchEngine()
     if frozen:
         return LlmEngine(Endpoint(Access("http://localhost:9/v1", model, "none")))
-    return LlmEngine(Endpoint(access(model, {model: _price(price)})))
+    return LlmEngine(Endpoint(access(model, dict(_price(one) for one in prices))))
 
 
-def _price(text: str) -> tuple[float, float]:
+def _price(text: str) -> tuple[str, tuple[float, float]]:
+    model, _, figures = text.rpartition("=")
     try:
-        prompt, reply = (float(one) for one in text.split(","))
+        prompt, reply = (float(one) for one in figures.split(","))
     except ValueError:
-        raise click.UsageError("--price: write IN,OUT, such as 1.25,10") from None
-    return prompt, reply
+        raise click.UsageError("--prices: write MODEL=IN,OUT, such as gpt-5=1.25,10") from None
+    return model, (prompt, reply)
 
 
 def _tried(done: Finished, request: Request, workload: Workload, kernel: str) -> Any:

@@ -6,7 +6,7 @@ import click
 import pytest
 
 from schedc.cli import run
-from schedc.cli.config import Config, defaults_for, find_config
+from schedc.cli.config import Config, defaults_for, find_config, load_config
 from schedc.cli.failure import Exit, Failure
 
 
@@ -95,3 +95,14 @@ def test_groups_pass_their_tables_on() -> None:
 
 def test_no_file_no_settings(tmp_path: Path) -> None:
     assert find_config(tmp_path / "nowhere").values == {}
+
+
+def test_a_table_of_names_is_an_option_given_several_times(tmp_path: Path) -> None:
+    from schedc.cli.root import COMMANDS
+    from schedc.cli.synth import synth
+
+    path = tmp_path / "schedc.toml"
+    path.write_text('[synth]\nmax-rounds = 3\n[synth.prices]\n"a" = [1.25, 10]\n"b" = [0, 2]\n')
+    found = defaults_for(load_config(path), synth, COMMANDS)
+    assert found["prices"] == ("a=1.25,10", "b=0,2")
+    assert found["max_rounds"] == 3

@@ -114,7 +114,7 @@ def environment(url: str, home: Path) -> Mapping[str, str]:
 
 def start(url: str, home: Path, *args: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "schedc", "synth", "--engine", "llm", "--model", "test",
-               "--price", "2,8", *args]  # fmt: skip
+               "--prices", "test=2,8", *args]  # fmt: skip
     return subprocess.Popen(command, env=environment(url, home), text=True,
                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT)  # fmt: skip
 
