@@ -112,6 +112,7 @@ struct rq {
 	u32 nr_running;		/* runnable tasks of this cpu, the running one with them; a task
 				 * that waits in a policy's own queue counts where task_cpu says */
 	bool need_resched;	/* schedule() is due */
+	u64 irq_until;		/* the tick's handler returns then */
 	bool online;
 	bool higher_class;	/* a higher scheduling class has the cpu (script.c); curr is NULL */
 	u32 resched_event, work_event, tick_event;	/* armed events, 0: none */
