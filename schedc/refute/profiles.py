@@ -55,7 +55,7 @@ def shapes(policy: ir.Policy, cpus: int) -> dict[str, Shapes]:
     """For each class the shapes of tasks that may be of it on a machine of so many cpus."""
     found: dict[str, list[Shape]] = {cls.name: [] for cls in policy.classes}
     for shape in _candidates(policy, cpus):
-        for name in _possible(policy, shape, cpus):
+        for name in possible(policy, shape, cpus):
             found[name].append(shape)
     return {name: _few(policy, several) for name, several in found.items()}
 
@@ -180,7 +180,7 @@ def _nices(policy: ir.Policy) -> list[int]:
 # --- which classes a shape may be of -------------------------------------------------------------
 
 
-def _possible(policy: ir.Policy, shape: Shape, cpus: int) -> Iterator[str]:
+def possible(policy: ir.Policy, shape: Shape, cpus: int) -> Iterator[str]:
     """Classes that tasks of a shape may be of, whatever they do."""
     conditions = [cls.when for cls in policy.classes]
     atoms = _open_atoms(conditions)
