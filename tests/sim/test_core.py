@@ -319,3 +319,16 @@ def test_a_slice_ends_at_a_tick() -> None:
     switches = [call.at for call in run.of("set_next")]
     # a: 1 µs; b: 20 ms of slice from 1 µs on, which are over at the tick of 24 ms.
     assert switches[:4] == [0, 1000, 24000000, 44000000]
+
+
+def test_schedule_comes_when_the_ticks_handler_returns() -> None:
+    """sched_tick() sets need_resched; irqentry_exit() calls schedule(). Who runs then has had less
+    than five whole ticks at the fifth, so a slice of 20 ms lasts for six."""
+    run = played("""
+        machine cpus 1
+        machine hz 250
+        machine cost tick 10000
+        task a 0 1 0 - run:90000000
+        task b 0 1 0 - run:90000000
+        """)
+    assert [call.at for call in run.of("set_next")][:3] == [0, 20010000, 44010000]

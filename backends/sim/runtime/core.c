@@ -90,8 +90,23 @@ static void resched_event(u64 cpu)
 
 	rq->resched_event = 0;
 	sim.this_cpu = rq->cpu;
-	if (rq->need_resched)
-		schedule(rq);
+	if (!rq->need_resched || (rq->curr && postpone_resched(rq)))
+		return;
+	schedule(rq);
+}
+
+/*
+ * The tick's handler asks for schedule(), which comes when it returns. So whoever follows starts
+ * that much later, and at its own tick has had less than a whole one.
+ */
+bool postpone_resched(struct rq *rq)
+{
+	if (sim.now >= rq->irq_until)
+		return false;
+	if (rq->resched_event)
+		event_cancel(rq->resched_event);
+	rq->resched_event = event_arm(rq->irq_until, resched_event, (u64)rq->cpu);
+	return true;
 }
 
 void resched_curr(struct rq *rq)
@@ -362,6 +377,7 @@ static void tick_event(u64 cpu)
 	rq->tick_event = 0;
 	if (!rq->curr)
 		return;
+	rq->irq_until = sim.now + sim.machine.costs.tick;
 	tick_now(rq);
 	tick_arm(rq);
 }

@@ -34,6 +34,7 @@ void enqueue_task(struct rq *rq, struct task *p, u64 flags);
 void dequeue_task(struct rq *rq, struct task *p, u64 flags);
 void update_idle_mask(struct rq *rq);
 void schedule(struct rq *rq);
+bool postpone_resched(struct rq *rq);	/* true: the tick's handler isn't done yet */
 void work_done_event(u64 cpu);
 
 /* wake.c */

@@ -14,7 +14,7 @@ static void end_event(void)
 	if (sim.this_cpu >= 0) {
 		struct rq *rq = cpu_rq(sim.this_cpu);
 
-		while (rq->need_resched && rq->curr && !sim.manual) {
+		while (rq->need_resched && rq->curr && !sim.manual && !postpone_resched(rq)) {
 			if (++rounds > MAX_ROUNDS)
 				fail("cpu %d looks for another task forever at %llu ns", rq->cpu,
 				     sim.now);
