@@ -119,11 +119,13 @@ static inline uint64_t wl_spread(uint64_t *state, uint64_t mean, unsigned percen
 	return mean - span + wl_random(state) % (2 * span + 1);
 }
 
-static inline uint64_t wl_spin(uint64_t iterations)
+/* Not inlined, and counted down: the same 11 instructions a turn wherever it is called and whoever
+ * compiles it, so that what was calibrated is what is run. */
+__attribute__((noinline, unused)) static uint64_t wl_spin(uint64_t iterations)
 {
 	uint64_t x = 88172645463325252ull;
 
-	for (uint64_t i = 0; i < iterations; i++) {
+	for (; iterations; iterations--) {
 		x ^= x << 13;
 		x ^= x >> 7;
 		x ^= x << 17;
