@@ -67,6 +67,7 @@ class _Maker:
         self.topology = self.draw.choice(TOPOLOGIES)
         self.tunes = {t.name: self._value(t) for t in policy.tunes}
         self.program = Program(policy, self.topology, self.tunes)
+        self.told_apart = self._shapes()
         self.profiles: dict[Profile, int] = {}
         self.actors: list[str] = []
 
@@ -149,7 +150,7 @@ class _Maker:
         """A plain task but for some of its facts."""
         draw, policy = self.draw, self.policy
         if draw.random() < 0.5:
-            light, heavy = draw.choice(self._shapes())
+            light, heavy = draw.choice(self.told_apart)
             return draw.choice([*light, *heavy])
         some = {
             "nice": draw.choice((-20, -5, 5, 19)), "kthread": True,
@@ -192,7 +193,7 @@ class _Maker:
     def _scripted(self) -> None:
         """As those that refute: a victim, and competitors that all do the same."""
         draw = self.draw
-        light, heavy = draw.choice(self._shapes()), draw.choice(self._shapes())
+        light, heavy = draw.choice(self.told_apart), draw.choice(self.told_apart)
         behaviour = draw.choice(list(behaviours(self.policy, (0, *thresholds(self.policy)[:3]))))
         rival, crowd = draw.choice(heavy[1]), self._crowd()
         how = _RENAMES if behaviour.comms else _HOW[behaviour.how]
@@ -205,7 +206,7 @@ class _Maker:
     def _ambush(self) -> None:
         """Sleepers come when a victim is about to wait; hogs take what is left."""
         draw = self.draw
-        light, heavy = draw.choice(self._shapes()), draw.choice(self._shapes())
+        light, heavy = draw.choice(self.told_apart), draw.choice(self.told_apart)
         crowd = self._crowd()
         self._actor(draw.choice(light[0]), _VICTIM, draw.choice((0, CHARGE_MIN_NS, MS)))
         hunters = draw.randint(1, max(1, crowd - 1))
@@ -215,7 +216,7 @@ class _Maker:
             self._actor(draw.choice(draw.choice((heavy[1], heavy[0]))), how, burst, 1000)
 
     def _lookahead(self) -> None:
-        light = self.draw.choice(self._shapes())
+        light = self.draw.choice(self.told_apart)
         kinds = [self._kind_of_task() for _ in range(self.draw.randint(1, 3))]
         self._actor(self.draw.choice(light[0]), _VICTIM, self.draw.choice((CHARGE_MIN_NS, MS)))
         for _ in range(self._crowd() - 1):

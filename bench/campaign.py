@@ -315,6 +315,15 @@ def read(path: Path) -> list[Outcome]:
     return found
 
 
+def _resumed(path: Path) -> list[Outcome]:
+    """What is there; a line that was cut off goes, so that the next one has a line of its own."""
+    found = read(path)
+    fresh = path.with_suffix(".new")
+    fresh.write_text("".join(json.dumps(asdict(one)) + "\n" for one in found), encoding="utf-8")
+    fresh.replace(path)
+    return found
+
+
 def table(outcomes: Sequence[Outcome]) -> str:
     """For people, as Markdown."""
     count = {v: sum(o.verdict == v for o in outcomes) for v in ("proved", "refuted", "unproven")}
@@ -390,7 +399,7 @@ def main() -> int:
     adversaries = range(given.adversaries) if given.adversary is None else [given.adversary]
     if given.keep:
         _keep(several[0], adversaries, given.keep)
-    outcomes = read(given.out) if given.resume and given.out and given.out.exists() else []
+    outcomes = _resumed(given.out) if given.resume and given.out and given.out.exists() else []
     done = {outcome.name for outcome in outcomes}
     several = [one for one in several if f"random {one}" not in done]
     for outcome in campaign(several, adversaries, given.jobs, given.out):
