@@ -9,7 +9,7 @@ when those before it are taken off:
   pass      two tasks that wake each other in turn    wake
   tick      one task that works                       tick
   alone     a task that sleeps, on an idle cpu        idle_exit (and the timer's slack)
-  spawn     a process forked and waited for           fork
+  spawn     a process forked and waited for           fork (the forker's part), exit (the child's)
   callback  yield, under a sched_ext policy           callback
 
     python -m bench.costs
@@ -82,9 +82,10 @@ phases = [
   { do = "sleep", time = "1ms", measure = "wakeup" }, { do = "count", what = "throughput" },
 ]
 """),
-    "spawn": ("100ms", '"throughput"', """
+    "spawn": ("100ms", '"throughput", "background"', """
 [groups.one]
 task = "process"
+role = "background"
 loop = "forever"
 phases = [
   { do = "fork", group = "child" }, { do = "join" }, { do = "count", what = "throughput" },
@@ -118,6 +119,11 @@ def turn_ns(rows: list[Row], arm: str, name: str) -> float:
     return 1e9 / statistics.median(rates)
 
 
+def _part(row: Row) -> float:
+    """Cpu time of the tasks that are looked at, in us a turn."""
+    return 1e6 * row.metrics["background"] / row.metrics["throughput"]
+
+
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m bench.costs", description=__doc__.partition("\n")[0]
@@ -145,10 +151,13 @@ def main(argv: list[str] | None = None) -> int:
         mine = turn_ns(model, row.arm, row.workload)
         print(f"| {row.workload} | {row.arm} | {turn_ns(real, row.arm, row.workload) / 1e3:.2f} "
               f"| {mine / 1e3:.2f} |")  # fmt: skip
+        other = next(r for r in model if (r.arm, r.workload) == (row.arm, row.workload))
         if "wakeup_p50" in row.metrics:
-            other = next(r for r in model if (r.arm, r.workload) == (row.arm, row.workload))
             print(f"| {row.workload}: wake-up | {row.arm} | {row.metrics['wakeup_p50'] / 1e3:.2f} "
                   f"| {other.metrics['wakeup_p50'] / 1e3:.2f} |")  # fmt: skip
+        if "background" in row.metrics:
+            print(f"| {row.workload}: forker's part | {row.arm} | {_part(row):.2f} "
+                  f"| {_part(other):.2f} |")  # fmt: skip
     return 0
 
 

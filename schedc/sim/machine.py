@@ -26,8 +26,8 @@ MAX_HZ = 1000
 MAX_COST_NS = 1_000_000_000
 
 COSTS = (
-    "context_switch", "idle_exit", "kick", "wake", "fork", "tick", "migrate_core", "migrate_llc",
-    "migrate_node", "callback", "timer_slack",
+    "context_switch", "idle_exit", "kick", "wake", "fork", "exit", "tick", "migrate_core",
+    "migrate_llc", "migrate_node", "callback", "timer_slack",
 )  # fmt: skip
 """The members of `struct costs` in the runtime."""
 

@@ -28,9 +28,9 @@ def program() -> Path:
 
 
 def simulate(program: Path, plan: str, tmp_path: Path, cpus: int = 1,
-             scheduler: str = "fifo") -> dict[str, Any]:
+             scheduler: str = "fifo", costs: str = "") -> dict[str, Any]:
     (tmp_path / "plan").write_text(plan)
-    (tmp_path / "machine").write_text(f"cpus {cpus}\n")
+    (tmp_path / "machine").write_text(f"cpus {cpus}\n{costs}")
     done = subprocess.run(
         [program, "--scheduler", scheduler, "--plan", tmp_path / "plan", "--machine",
          tmp_path / "machine"],
@@ -186,6 +186,35 @@ def test_fork_join_and_life(program: Path, tmp_path: Path) -> None:
     life = data["workload"]["histograms"]["child_life"]
     # One after another on the one cpu.
     assert (life["min"], life["max"]) == (2 * MS, 6 * MS)
+
+
+def test_forks_take_time_one_after_another_and_their_children_too(
+    program: Path, tmp_path: Path
+) -> None:
+    """Each fork() ends before the next begins; page faults and exit are the child's own time."""
+    body = group("a", '{ do = "fork", group = "c", count = 2 }, { do = "join" }', "loop = 1")
+    body += group("c", '{ do = "run", time = "2ms" }', 'start = "forked"\nloop = 1')
+    costs = "cost fork 300000\ncost exit 500000\n"
+    data = simulate(program, made(body, "child_life_p50"), tmp_path, 4, costs=costs)
+    life = data["workload"]["histograms"]["child_life"]
+    assert (life["min"], life["max"]) == (2_500_000, 2_500_000)
+    # 300 us, 600 us: the second child is there when the first fork is paid for.
+    assert data["ended_ns"] == 2_800_000
+
+
+def test_a_lazy_preemption_waits_for_the_end_of_a_system_call(
+    program: Path, tmp_path: Path
+) -> None:
+    """PREEMPT_LAZY: a timer's interrupt that comes amid a fork() doesn't break it off."""
+    body = group("s", '{ do = "sleep", time = "1ms", measure = "wakeup" }', "loop = 1")
+    body += group("a", '{ do = "run", time = "1us" }, { do = "fork", group = "c", count = 1 }, '
+                       '{ do = "run", time = "5ms" }', "loop = 1")
+    body += group("c", '{ do = "run", time = "10us" }', 'start = "forked"\nloop = 1')
+    plan = made(body, "wakeup_p50")
+    # 1 us of work, the fork's 3 ms, and the child, which is new, goes first.
+    for cost, late in ((3 * MS, 2_011_000), (0, 10_000)):
+        data = simulate(program, plan, tmp_path, 1, "eevdf", f"cost fork {cost}\n")
+        assert data["workload"]["histograms"]["wakeup"]["max"] == late
 
 
 def test_victims_hogs_background_and_groups(program: Path, tmp_path: Path) -> None:

@@ -28,14 +28,21 @@ static void follow_slice(struct fair_se *se)
  * PREEMPT_LAZY, which Debian's 6.18 boots with: a running task isn't interrupted for another fair
  * one. It notices when its cpu next leaves the kernel, at the latest at a tick. The cpu that acts
  * now is in the kernel; one that shares no cache with it is sent the wake-up itself
- * (ttwu_queue_wakelist()), which takes it there.
+ * (ttwu_queue_wakelist()), which takes it there. What the running task still has to do in the
+ * kernel (a fork, its exit) isn't broken off either.
  */
 void resched_lazy(struct rq *rq)
 {
-	if (sim.this_cpu < 0 || rq->cpu == sim.this_cpu || !cpus_share_cache(rq->cpu, sim.this_cpu))
-		resched_curr(rq);
-	else
+	u64 leaves;
+
+	if (sim.this_cpu >= 0 && rq->cpu != sim.this_cpu && cpus_share_cache(rq->cpu, sim.this_cpu)) {
 		rq->fair->lazy_resched = true;
+		return;
+	}
+	leaves = rq->speed_since + rq->curr->overhead_left;
+	if (!rq->need_resched && rq->irq_until < leaves)
+		rq->irq_until = leaves;
+	resched_curr(rq);
 }
 
 /* A wake-up was a timer's interrupt or a system call: its cpu leaves the kernel now. */

@@ -20,8 +20,8 @@ static const struct {
 	size_t offset;
 } cost_names[] = {
 #define COST(name) { #name, offsetof(struct costs, name) }
-	COST(context_switch), COST(idle_exit), COST(kick), COST(wake), COST(fork), COST(tick),
-	COST(migrate_core), COST(migrate_llc), COST(migrate_node), COST(callback),
+	COST(context_switch), COST(idle_exit), COST(kick), COST(wake), COST(fork), COST(exit),
+	COST(tick), COST(migrate_core), COST(migrate_llc), COST(migrate_node), COST(callback),
 	COST(timer_slack),
 #undef COST
 };

@@ -43,6 +43,7 @@ struct costs {
 	u64 kick;		/* a reschedule request to a busy remote cpu until it acts on it */
 	u64 wake;		/* on the waker's cpu, for each wake-up it makes */
 	u64 fork;		/* on the parent's cpu, for each fork */
+	u64 exit;		/* a forked task's own part: page faults after the fork, its end */
 	u64 tick;		/* each tick */
 	u64 migrate_core;	/* extra work of a task that runs on another core than last time */
 	u64 migrate_llc;	/* … under another last-level cache */
@@ -112,7 +113,7 @@ struct rq {
 	u32 nr_running;		/* runnable tasks of this cpu, the running one with them; a task
 				 * that waits in a policy's own queue counts where task_cpu says */
 	bool need_resched;	/* schedule() is due */
-	u64 irq_until;		/* the tick's handler returns then */
+	u64 irq_until;		/* until then schedule() isn't called: the kernel is busy */
 	bool online;
 	bool higher_class;	/* a higher scheduling class has the cpu (script.c); curr is NULL */
 	u32 resched_event, work_event, tick_event;	/* armed events, 0: none */

@@ -183,8 +183,10 @@ struct task *new_task(const struct task_params *params)
 	p->driver = params->driver;
 	p->class = sim.class;
 	sim.nr_alive++;
-	if (params->parent)
+	if (params->parent) {
 		charge_overhead(params->parent, sim.machine.costs.fork);
+		p->overhead_left = sim.machine.costs.exit;
+	}
 	trace(TRACE_TASK, NO_CPU, (u64)p->k.pid, p->group, 0, p->k.comm);
 	p->class->init_task(p);
 	return p;

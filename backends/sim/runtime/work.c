@@ -188,17 +188,21 @@ static enum step do_sleep(struct doer *d, const struct phase *phase)
 	return STEP_ON;
 }
 
+/* Each is a system call: its cost passes, and its child may preempt, before the next. */
 static enum step do_fork(struct doer *d, const struct phase *phase)
 {
-	for (uint64_t i = 0; i < phase->count; i++) {
-		struct plan_place place = plan_forked(&d->place, phase->target);
-		struct doer *child = make(phase->target, &place, PLAN_NONE, d);
+	d->left = d->stage ? d->left : phase->count;
+	d->stage = 1;
+	if (!d->left)
+		return STEP_ON;
+	struct plan_place place = plan_forked(&d->place, phase->target);
+	struct doer *child = make(phase->target, &place, PLAN_NONE, d);
 
-		child->stream = draw_bits(&d->stream);
-		d->children++;
-		start_task(child->task);
-	}
-	return STEP_ON;
+	child->stream = draw_bits(&d->stream);
+	d->children++;
+	d->left--;
+	start_task(child->task);
+	return STEP_AGAIN;
 }
 
 static enum step do_mark(struct doer *d, const struct phase *phase)
@@ -287,18 +291,16 @@ static enum next work_done(struct task *p)
 	for (;;) {
 		enum step step = do_phase(d, &d->group->phases[d->phase]);
 
-		if (step == STEP_SLEEP)
-			return NEXT_SLEEP;
+		if (step == STEP_SLEEP || step == STEP_AGAIN)
+			return step == STEP_SLEEP ? NEXT_SLEEP : NEXT_WORK;
 		bool more = step != STEP_EXIT && next_phase(d);
 
 		if (!more && step != STEP_WORK && step != STEP_YIELD) {
 			end_task(d);
 			return NEXT_EXIT;
 		}
-		if (step == STEP_YIELD)
-			return NEXT_YIELD;
-		if (step == STEP_WORK)
-			return NEXT_WORK;
+		if (step == STEP_YIELD || step == STEP_WORK)
+			return step == STEP_YIELD ? NEXT_YIELD : NEXT_WORK;
 		if (d->phase == 0 && ++turns == 2) {
 			p->work_left = EMPTY_TURN;
 			return NEXT_WORK;

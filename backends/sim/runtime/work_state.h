@@ -13,6 +13,7 @@ enum step {
 	STEP_WORK,	/* work_left is set; then the next phase */
 	STEP_YIELD,
 	STEP_SLEEP,	/* and then this phase again */
+	STEP_AGAIN,	/* at once, if nobody preempts */
 	STEP_EXIT,
 };
 
