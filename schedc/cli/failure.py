@@ -24,7 +24,7 @@ class Exit(IntEnum):
 # Neither the policy nor the kernel is at fault: a file, a configuration, a missing tool.
 _USAGE = frozenset(
     "E0111 E0112 E0596 E0602 E0701 E0810 E0811 E0812 E0813 E0814 E0815 E0816 E0820 E0821 "
-    "E0901 E0902 E0908 E1001 E1002 E1101 E1102 E1103 E1104 E1105".split()
+    "E0901 E0902 E0908 E1001 E1002 E1101 E1102 E1103 E1104 E1105 E1106".split()
 )
 
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -16,6 +19,7 @@ from schedc.cli.options import format_option
 
 if TYPE_CHECKING:
     from schedc.synth.engine import Engine, Outcome
+    from schedc.synth.evaluate import Backend
     from schedc.synth.goal import Goal
     from schedc.synth.run import Finished, Request, Told
     from schedc.workload.model import Workload
@@ -59,6 +63,8 @@ _SHAPE = ("cpus", "llcs", "smt")
               help="Simulated runs of a full measurement.")
 @click.option("--seed", type=click.IntRange(0, 2**31), default=1, show_default=True)
 @click.option("--jobs", type=click.IntRange(1, 1024), help="Runs at once.  [default: one a cpu]")
+@click.option("--scheduler", metavar="ADDRESS",
+              help="Prove and simulate on a Dask cluster: tcp://HOST:PORT.")
 @click.option("--vm", is_flag=True, help="Try the winner on a real kernel, in the VM.")
 @click.option("--kernel", default="latest", show_default=True, help="The VM's kernel.")
 @click.option("--resume", metavar="RUN", help="Go on with a run: its folder, or its name.")
@@ -92,6 +98,7 @@ def _synth(options: Mapping[str, Any]) -> Exit:
     from schedc.repository.place import RepositoryError
     from schedc.sim.errors import SimError
     from schedc.synth import run as runs
+    from schedc.synth.cluster import ClusterError
     from schedc.synth.recorded import folder_of, request_of
 
     frozen = options["replay"] is not None
@@ -109,13 +116,16 @@ def _synth(options: Mapping[str, Any]) -> Exit:
     show = _Show(request.goal, options["as_json"])
     show.begin(engine)
     try:
-        done = runs.synthesize(request, engine, library, folder, show.told(), frozen=frozen)
+        with _backend(options["scheduler"], frozen) as backend, _kept(folder, named is None):
+            done = runs.synthesize(
+                request, engine, library, folder, show.told(), frozen=frozen, backend=backend
+            )
     except SimError as failure:
         from schedc.diagnostics.model import error
 
         raise Failure(error(failure.code, failure.message, None, notes=failure.notes,
                             help=failure.help)) from failure
-    except RepositoryError as refused:
+    except (RepositoryError, ClusterError) as refused:
         raise Failure(refused.diagnostic) from refused
     show.end(done)
     if done.text and options["output"]:
@@ -128,13 +138,39 @@ def _synth(options: Mapping[str, Any]) -> Exit:
     return Exit.fine if done.result.improved else Exit.findings
 
 
+@contextmanager
+def _backend(address: str | None, frozen: bool) -> Iterator[Backend | None]:
+    """The cluster at an address; None is this machine, and what a replay needs."""
+    if address is None or frozen:
+        yield None
+        return
+    from schedc.synth.cluster import Cluster
+
+    with Cluster(address) as cluster:
+        Console.current().status(f"cluster: {cluster.workers} workers")
+        yield cluster
+
+
+@contextmanager
+def _kept(folder: Path, new: bool) -> Iterator[None]:
+    """However a new run ends, its user learns how to go on with it."""
+    try:
+        yield
+    except (Exception, KeyboardInterrupt):
+        if new and (folder / "journal.jsonl").is_file():
+            Console.current().status(
+                f"what was done so far is kept: schedc synth --resume {folder.name}"
+            )
+        raise
+
+
 def _request(options: Mapping[str, Any]) -> tuple[Request, Workload]:
     """What the options ask for; nothing is spent before it is understood."""
     from schedc.cli.chosen_workload import chosen_workload
     from schedc.sim import machine as machines
     from schedc.sim.scenario import Scenario
     from schedc.synth.execute import Limits
-    from schedc.synth.goal import parse
+    from schedc.synth.goal import parse, with_implied
     from schedc.synth.infer import infer
     from schedc.synth.run import Request
 
@@ -146,8 +182,10 @@ def _request(options: Mapping[str, Any]) -> tuple[Request, Workload]:
     else:
         goal = infer(options["words"], workload.metrics)
         if options["constraints"]:
-            goal = parse(options["words"], [str(one) for one in goal.objectives],
+            more = parse(options["words"], [str(one) for one in goal.objectives],
                          options["constraints"])
+            goal = replace(goal, constraints=(*goal.constraints, *more.constraints))
+    goal = with_implied(goal, workload.metrics)
     flags = {name: options[name] for name in _SHAPE if options[name] is not None}
     machine = machines.machine(options["machine"], flags)
     limits = Limits(

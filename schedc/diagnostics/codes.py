@@ -166,6 +166,7 @@ _TITLES = {
     "E1103": "a goal of the wrong form",
     "E1104": "a run of synthesis that can't be kept or read",
     "E1105": "a model's endpoint that can't be used",
+    "E1106": "a cluster that can't be used",
     # -- 12xx profile and workload -------------------------------------------------------------
     "E1201": "a workload file that is not TOML",
     "E1202": "an unknown key in a workload",

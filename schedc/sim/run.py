@@ -25,7 +25,7 @@ from schedc.vm.verdict import Stall
 from schedc.workload.plan import BadPlan, plan_text
 from schedc.workload.quantity import show_time
 
-_GIVE_UP = 2
+GIVE_UP = 2
 """After so many first runs of an arm, all void by its scheduler, the rest is not run."""
 
 _SAID_LINES = 12
@@ -102,9 +102,9 @@ def simulate(
     with tempfile.TemporaryDirectory(prefix="schedc-sim-") as folder, Pool(options.jobs) as pool:
         bench = _Bench(arms, scenario, options, Path(folder), runtime, objects)
         # The first runs of all arms show who fails at once; only then the others are begun.
-        for pairs in (range(min(_GIVE_UP, options.runs)), range(_GIVE_UP, options.runs)):
+        for pairs in (range(min(GIVE_UP, options.runs)), range(GIVE_UP, options.runs)):
             slots = [
-                (arm, pair) for pair in pairs for arm in arms if not _hopeless(runs, arm.name)
+                (arm, pair) for pair in pairs for arm in arms if not hopeless(runs, arm.name)
             ]
             total = len(runs) + len(slots)
             for run in bench.run(pool, slots):
@@ -114,7 +114,7 @@ def simulate(
     ordered = tuple(sorted(runs, key=lambda run: (run.pair, order[run.arm])))
     return Report(
         tuple(arms), scenario, options, ordered,
-        compare(arms, _figures(ordered), scenario.workload),
+        compare(arms, figures_of(ordered), scenario.workload),
     )
 
 
@@ -152,11 +152,11 @@ def _object(tools: Toolchain, arm: Arm) -> Path:
         ) from failure
 
 
-def _hopeless(runs: Sequence[Run], arm: str) -> bool:
+def hopeless(runs: Sequence[Run], arm: str) -> bool:
     """Whether an arm has had its chances and its scheduler never stayed."""
     mine = [run for run in runs if run.arm == arm]
     failed = [run for run in mine if run.void is not None and run.void.scheduler]
-    return len(failed) == len(mine) >= _GIVE_UP
+    return len(failed) == len(mine) >= GIVE_UP
 
 
 class _Bench:
@@ -282,7 +282,7 @@ def _sanitized(stderr: bytes) -> tuple[str, ...]:
     return tuple(line.strip() for line in lines[start : start + 8]) if start is not None else ()
 
 
-def _figures(runs: Sequence[Run]) -> dict[str, dict[int, RunResult]]:
+def figures_of(runs: Sequence[Run]) -> dict[str, dict[int, RunResult]]:
     """Results that count, by arm and pair."""
     found: dict[str, dict[int, RunResult]] = {}
     for run in runs:

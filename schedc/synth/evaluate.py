@@ -12,6 +12,7 @@ and one that keeps every constraint is better than one that doesn't.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Protocol
 
 from schedc.diagnostics.render import Format, render_all
 from schedc.diagnostics.render.located import Sources
@@ -47,12 +48,41 @@ class Judgement:
         return next((one for one in self.ratios if one.metric == metric), None)
 
 
+class Backend(Protocol):
+    """Where proofs are found and simulations run. What comes out must not depend on it."""
+
+    def ahead(self, texts: Sequence[str]) -> None:
+        """These will be judged: a backend with free hands may begin."""
+        ...
+
+    def judge(self, text: str) -> Judged:
+        """What the compiler and the prover say of a policy's text."""
+        ...
+
+    def simulate(self, arms: Sequence[Arm], scenario: Scenario, options: Options) -> Report:
+        """As `schedc.sim.run.simulate`."""
+        ...
+
+
+class Here:
+    """This machine: proofs one after the other, simulations in a pool of processes."""
+
+    def ahead(self, texts: Sequence[str]) -> None:
+        del texts
+
+    def judge(self, text: str) -> Judged:
+        return judge(Source.from_text(CANDIDATE, text))
+
+    def simulate(self, arms: Sequence[Arm], scenario: Scenario, options: Options) -> Report:
+        return simulate(arms, scenario, options)
+
+
 class Evaluator:
     """Judges and simulates, through the journal. `seeds`: of the runs of a full measurement."""
 
     def __init__(
         self, goal: Goal, scenario: Scenario, journal: Journal, *, runs: int, first_seed: int,
-        jobs: int | None = None,
+        jobs: int | None = None, backend: Backend | None = None,
     ) -> None:  # fmt: skip
         self.goal = goal
         self.scenario = scenario
@@ -60,14 +90,21 @@ class Evaluator:
         self.runs = runs
         self.first_seed = first_seed
         self.jobs = jobs
-        self._analyses: dict[str, Analysis] = {}
+        self.backend = backend or Here()
 
     # --- soundness ------------------------------------------------------------------------------
+
+    def ahead(self, candidates: Sequence[Candidate]) -> None:
+        """These will be judged."""
+        self.backend.ahead([
+            one.text for one in candidates
+            if not self.journal.knows(step_key("judge", one.text))
+        ])  # fmt: skip
 
     def judge(self, candidate: Candidate) -> Judged:
         """What the compiler and the prover say of a candidate."""
         key = step_key("judge", candidate.text)
-        return self.journal.once(key, Judged, lambda: judge(source_of(candidate)))
+        return self.journal.once(key, Judged, lambda: self.backend.judge(candidate.text))
 
     # --- figures --------------------------------------------------------------------------------
 
@@ -127,7 +164,7 @@ class Evaluator:
     def _simulate(self, arms: Sequence[Arm], runs: int) -> dict[str, Simulated]:
         options = Options(runs=runs, first_seed=self.first_seed, jobs=self.jobs)
         try:
-            report = simulate(arms, self.scenario, options)
+            report = self.backend.simulate(arms, self.scenario, options)
         except SimError as failure:
             if len(arms) > 1:  # one bad arm must not take the others with it
                 return {arm.name: self._simulate([arm], runs)[arm.name] for arm in arms}
@@ -141,8 +178,8 @@ def _never() -> Simulated:
 
 
 def source_of(candidate: Candidate) -> Source:
-    """The candidate's text under a name of ours, whatever its author calls it."""
-    return Source.from_text("candidate.sched", candidate.text)
+    """The candidate's text as a source."""
+    return Source.from_text(CANDIDATE, candidate.text)
 
 
 def judge(source: Source) -> Judged:

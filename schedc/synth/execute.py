@@ -108,6 +108,7 @@ class _Search:
         first = len(self.outcomes) + 1
         candidates = [self._numbered(first + i, one) for i, one in enumerate(proposals)]
         judged = {}
+        self.evaluator.ahead(candidates)
         for one in candidates:
             self.watch.doing(f"proving candidate {one.number}: {one.how}")
             judged[one.number] = self.evaluator.judge(one)
@@ -130,7 +131,10 @@ class _Search:
 
     def _numbered(self, number: int, proposal: Proposal) -> Candidate:
         made = Candidate(number, proposal.parent, proposal.how, proposal.text, proposal.tunes)
-        return self.journal.once(step_key("candidate", number), Candidate, lambda: made)
+        found = self.journal.once(step_key("candidate", number), Candidate, lambda: made)
+        if found != made:
+            raise self.journal.diverged(f"candidate {number}")
+        return found
 
     def _figures(self, sound: Sequence[Candidate], final: set[int]) -> dict[int, Simulated]:
         """Screened with a few seeds; in full where that could be better than the best."""

@@ -12,6 +12,7 @@ with the same journal walks through recorded steps to where it stopped.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import json
@@ -21,8 +22,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
+from schedc import __version__
 from schedc.diagnostics.model import Diagnostic, error
-from schedc.synth.messages import Message, NotAMessage, decode, encode
+from schedc.synth.messages import Message, NotAMessage, Started, decode, encode
 
 M = TypeVar("M", bound=Message)
 
@@ -103,13 +105,24 @@ class Journal:
         """Whether a step is recorded."""
         return key in self._known
 
+    def diverged(self, what: str) -> JournalError:
+        """The way through the steps isn't the one that was recorded: to go on would mix two runs,
+        and could pay for an answer that is there."""
+        begun = next((one.version for one in self if isinstance(one, Started)), "")
+        other = f", it was begun by schedc {begun}" if begun not in ("", __version__) else ""
+        return JournalError(
+            f"the run in {self.folder} can't be repeated: {what} is another one now{other}",
+            "use the schedc and the packages (Optuna) that began it, or begin a new run; "
+            "`schedc synth show` still shows it",
+        )
+
     def _append(self, key: str, message: Message) -> None:
         body = json.dumps([key, encode(message)], ensure_ascii=True, separators=(",", ":"))
         line = f"{zlib.crc32(body.encode()):08x} {body}\n".encode()
         try:
             # One write, so that a kill can cut the line but not mix it with another.
             if os.write(self._handle, line) != len(line):
-                raise OSError(28, "no space left on device")
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             os.fsync(self._handle)
         except OSError as failure:
             raise self._failed(failure) from failure

@@ -52,7 +52,9 @@ def learn(
         cost={"seconds": spent.seconds, "money": spent.cost,
               "tokens": spent.prompt_tokens + spent.reply_tokens},
     )  # fmt: skip
-    library.results.add(measured)
+    # A run that was killed just here comes by once more.
+    if all(one.run != run for one in library.results.of(meaning)):
+        library.results.add(measured)
     lesson = lesson_of(started, result)
     library.results.learn(
         Lesson(started.goal.key, observed.workload, meaning, lesson.text, int(time.time()))

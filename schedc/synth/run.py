@@ -22,7 +22,7 @@ from schedc.repository.library import Library
 from schedc.repository.place import Place
 from schedc.sim.scenario import Scenario
 from schedc.synth.engine import Engine, Outcome, State
-from schedc.synth.evaluate import Evaluator
+from schedc.synth.evaluate import Backend, Evaluator
 from schedc.synth.execute import Limits, Result, Watch, execute
 from schedc.synth.goal import Goal
 from schedc.synth.journal import Journal, JournalError, step_key
@@ -88,7 +88,7 @@ def new_folder(goal: Goal, place: Place | None = None) -> Path:
 
 def synthesize(
     request: Request, engine: Engine, library: Library, folder: Path, told: Told | None = None,
-    *, frozen: bool = False,
+    *, frozen: bool = False, backend: Backend | None = None,
 ) -> Finished:  # fmt: skip
     """Run, or go on with, the run in `folder`. Raises `JournalError`, and what the engine's
     endpoint raises; a limit that is hit is no error."""
@@ -106,7 +106,7 @@ def synthesize(
         told.planned(planned)
         evaluator = Evaluator(
             request.goal, request.scenario, journal, runs=request.runs, first_seed=request.seed,
-            jobs=request.jobs,
+            jobs=request.jobs, backend=backend,
         )  # fmt: skip
         texts = {one.name: one.text for one in planned.choices if one.text}
         state = State(
@@ -152,4 +152,4 @@ def _text(best: Outcome, goal: Goal, texts: dict[str, str]) -> str:
     found = re.search(r"(?m)^policy\s+([a-z][a-z0-9_]*)", candidate.text)
     base = (found[1] if found else "made")[:18].rstrip("_")
     name = f"{base}_{step_key(candidate.text, sorted(candidate.tunes.items()))[:8]}"
-    return written(candidate, name, f"{candidate.how}; for {goal.key}")
+    return written(candidate, name, f"{candidate.how}; for {goal.key}", goal.kind)

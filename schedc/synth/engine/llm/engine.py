@@ -58,6 +58,11 @@ class LlmEngine:
 
     def _answer(self, journal: Journal, request: Request, number: int) -> Answered:
         name = step_key("ask", number, request.system, *(one.text for one in request.turns))
+        # An answer was paid for: should its question be another one now (by another version of the
+        # prompt), it is not asked again behind the user's back.
+        recorded = [one for one in journal if isinstance(one, Answered)]
+        if number <= len(recorded) and not journal.knows(name):
+            raise journal.diverged(f"question {number}")
         return journal.once(name, Answered, lambda: self.endpoint.ask(request, name))
 
 
