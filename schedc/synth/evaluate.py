@@ -32,17 +32,26 @@ from schedc.synth.messages import Candidate, Judged, Ratio, Simulated
 from schedc.vm.check import Settings
 
 BASELINE = "eevdf"
+CANDIDATE = "candidate.sched"
+"""A candidate's text stands under a name of ours, whatever its author calls it."""
+
 _MOST_SAID = 6000
+
+_BROKEN = 1e3
+"""The score of what breaks a constraint, and so much more for each multiple of its bound: a search
+is led back to where it holds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """A comparison of two sets of figures for a goal; `better` beyond noise."""
+    """A comparison of two sets of figures for a goal; `better` beyond noise. `excess`: by how much
+    constraints are broken, in parts of their bounds, all together."""
 
     ratios: tuple[Ratio, ...]
     met: bool
     better: bool
     worse: bool
+    excess: float = 0.0
 
     def of(self, metric: str) -> Ratio | None:
         return next((one for one in self.ratios if one.metric == metric), None)
@@ -254,14 +263,14 @@ def compare(goal: Goal, mine: Simulated, other: Simulated) -> Judgement:
         one for name in mine.values if (one := ratio_of(name, mine, other)) is not None
     )
     found = {one.metric: one for one in ratios}
-    met = all(_kept(constraint, mine, other) for constraint in goal.constraints)
+    excess = sum(_excess(constraint, mine, other) for constraint in goal.constraints)
     better = worse = False
     for objective in goal.objectives:
         one = found.get(objective.metric)
         if one is not None and one.finding in ("better", "worse"):
             better, worse = one.finding == "better", one.finding == "worse"
             break
-    return Judgement(ratios, met, better, worse)
+    return Judgement(ratios, excess == 0, better, worse, excess)
 
 
 def ratio_of(name: str, mine: Simulated, other: Simulated) -> Ratio | None:
@@ -301,20 +310,22 @@ def _resolution(name: str) -> float:
     return 2.0**-SUB_BITS if name in METRICS and METRICS[name].histogram else 0.0
 
 
-def _kept(constraint: Constraint, mine: Simulated, default: Simulated) -> bool:
-    """Whether a constraint holds: by the medians, as a bound is about what is typical."""
+def _excess(constraint: Constraint, mine: Simulated, default: Simulated) -> float:
+    """By how much a constraint is broken, in parts of its bound, 0 if it holds: by the medians, as
+    a bound is about what is typical. What isn't measured is broken for good."""
     name = constraint.metric
+    if name not in mine.values:
+        return _BROKEN
     if constraint.relative:
-        found = ratio_of(name, mine, default) if name in mine.values else None
+        found = ratio_of(name, mine, default)
         if found is None:
-            return False
+            return _BROKEN
         value = found.ratio
     else:
-        if name not in mine.values:
-            return False
         ordered = sorted(mine.values[name])
         value = ordered[len(ordered) // 2]
-    return value >= constraint.bound if constraint.op == ">=" else value <= constraint.bound
+    over = constraint.bound - value if constraint.op == ">=" else value - constraint.bound
+    return max(0.0, over) / max(constraint.bound, 1e-9)
 
 
 def score(goal: Goal, found: Judgement) -> float:
@@ -325,4 +336,4 @@ def score(goal: Goal, found: Judgement) -> float:
     if one is None or one.ratio <= 0:
         return 1e9
     turned = one.ratio if goal.objectives[0].direction == "min" else 1 / one.ratio
-    return turned if found.met else 1e6 + turned
+    return turned if found.met else _BROKEN * (1 + found.excess) + turned

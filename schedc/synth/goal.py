@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Literal
 
 from schedc.diagnostics.model import Diagnostic, error
@@ -144,6 +145,22 @@ def checked(goal: Goal) -> Goal:
     for constraint in goal.constraints:
         _possible(constraint)
     return goal
+
+
+FAIR_TO_SHORT = Constraint("last_short", "<=", 1.08, True)
+"""Nobody who asks for a batch to be done sooner wants its short jobs to pay for it. A tenth is what
+one may lose; a search goes to the edge of what it is given, so some of it is kept for runs that it
+has not seen."""
+
+
+def with_implied(goal: Goal, measured: Iterable[str]) -> Goal:
+    """The goal with what goes without saying: where short jobs are told apart, the last of them
+    isn't much later than under the default scheduler, unless the goal speaks of it."""
+    named = {one.metric for one in goal.objectives} | {one.metric for one in goal.constraints}
+    batch = kind_of(goal.objectives[0].metric) in ("makespan", "completion")
+    if not batch or "last_short" not in measured or "last_short" in named:
+        return goal
+    return replace(goal, constraints=(*goal.constraints, FAIR_TO_SHORT))
 
 
 def _possible(one: Constraint) -> None:

@@ -43,12 +43,16 @@ class Started:
 
 @dataclass(frozen=True, slots=True)
 class Trait:
-    """One fact in words with its number, such as "8 workers wake 900/s each and run 80 us"."""
+    """One fact in words with its number, such as "8 workers wake 900/s each and run 80 us". Of a
+    group of tasks also `comm`, its tasks' name where that is plain, and `cpus`, what one of them
+    uses."""
 
     subject: str
     text: str
     value: float
     unit: str
+    comm: str = ""
+    cpus: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

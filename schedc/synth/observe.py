@@ -16,6 +16,7 @@ from schedc.sim.results import Group, RunResult
 from schedc.sim.run import simulate
 from schedc.sim.scenario import Arm, Options, Scenario
 from schedc.synth.messages import Observed, Trait
+from schedc.workload.model import Ref
 
 _PLAIN = re.compile(r"[A-Za-z0-9_.:-]{1,15}", re.ASCII)
 
@@ -50,20 +51,30 @@ def _traits(result: RunResult, scenario: Scenario) -> Iterator[Trait]:
     )  # fmt: skip
     for number, group in enumerate(result.groups):
         if group.runs:
-            yield _trait(named(group.name, number), group, span)
+            yield _trait(named(group.name, number), _comm(group.name, scenario), group, span)
 
 
-def _trait(name: str, group: Group, span: int) -> Trait:
+def _comm(group: str, scenario: Scenario) -> str:
+    """The name of a group's tasks, empty if it isn't plain."""
+    found = scenario.workload.groups.get(group)
+    comm: object = group
+    if found is not None:
+        comm = scenario.settings[found.comm.param] if isinstance(found.comm, Ref) else found.comm
+    return comm if isinstance(comm, str) and _PLAIN.fullmatch(comm) else ""
+
+
+def _trait(name: str, comm: str, group: Group, span: int) -> Trait:
     """One group: how many, how often each gets a cpu, for how long."""
     tasks = max(group.tasks, 1)
     rate = group.runs / tasks / span * 1e9
     burst = group.cpu_ns / group.runs
     share = group.cpu_ns / span / tasks
+    called = f" (comm {comm})" if comm not in ("", name) else ""
     text = (
-        f"{tasks} {name}: each runs {rate:.0f} times a second for {time(burst)}, "
+        f"{tasks} {name}{called}: each runs {rate:.0f} times a second for {time(burst)}, "
         f"{100 * share:.0f}% of a cpu; waited up to {time(group.wait_max_ns)}"
     )
-    return Trait(name, text, burst, "ns")
+    return Trait(name, text, burst, "ns", comm, share)
 
 
 def time(ns: float) -> str:

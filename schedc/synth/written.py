@@ -1,8 +1,8 @@
 """The winner as a policy of its own: values of tunables written into the text, and a name.
 
-Input: a candidate. Output: the text of a policy. Invariant: it decides exactly as the candidate did
-under its settings, so what was measured is what is kept; a candidate that changed nothing of a
-policy of the library stays that policy, name and all.
+Input: a candidate, and what it is for. Output: the text of a policy. Invariant: it decides exactly
+as the candidate did under its settings, so what was measured is what is kept; a candidate that
+changed nothing of a policy of the library stays that policy, name and all.
 """
 
 from __future__ import annotations
@@ -18,13 +18,20 @@ from schedc.synth.messages import Candidate
 _HEADER = re.compile(
     r"(?m)^(policy)\s+([a-z][a-z0-9_]*)\s+([0-9]+\.[0-9]+\.[0-9]+)(\s*\n\s*\"[^\"\n]*\")?"
 )
+_GOAL = re.compile(r"(?m)^goal[ \t][^\n#]*")
 
 
-def written(candidate: Candidate, name: str, description: str) -> str:
-    """The candidate's text with its tunables' values as defaults, under `name` version 1.0.0."""
+def written(candidate: Candidate, name: str, description: str, kind: str = "") -> str:
+    """The candidate's text with its tunables' values as defaults, under `name` version 1.0.0;
+    `kind`: the word of its `goal` line, empty to leave that as it is."""
     text = _with_tunes(candidate)
+    goals = 0
+    if kind:
+        text, goals = _GOAL.subn(f"goal {kind}", text, count=1)
     plain = re.sub(r"[^ -!#-\[\]-~]", " ", description)[:100]
     header = f'policy {name} 1.0.0\n"{plain}"'
+    if kind and not goals:
+        header += f"\ngoal {kind}"
     renamed, count = _HEADER.subn(lambda _: header, text, count=1)
     formatted, _ = format_source(Source.from_text(f"{name}.sched", renamed if count else text))
     return formatted if formatted is not None else renamed
