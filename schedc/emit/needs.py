@@ -26,7 +26,14 @@ from schedc.ir.nodes import (
     Steal,
     Take,
 )
-from schedc.ir.walk import asks_class_of, facts_used, rule_expressions, subexpressions
+from schedc.ir.walk import (
+    asks_class_of,
+    facts_used,
+    may_idle,
+    rule_expressions,
+    stores_class,
+    subexpressions,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +94,7 @@ def of(policy: Policy) -> Needs:
     aged = any(isinstance(line, Take) and line.after is not None for line in lines)
     states = [s for s in policy.states if s.scope == "task" and s.name != in_dsq]
     waker = asks_class_of(policy, "waker")
-    stored = stored_class(policy)
+    stored = stores_class(policy)
     last_ran = asks_last_ran(policy)
     in_task = bool(states or homes or aged or facts & _IN_TASK)
     wakes = waker or bool(policy.events.get("wake") or facts & _AT_WAKE)
@@ -112,7 +119,7 @@ def of(policy: Policy) -> Needs:
         cgroups=_numbers_cgroups(policy, facts),
         scopes=frozenset(s.scope for s in policy.states),
         perf=any(rule.perf is not None for rule in policy.rules),
-        enq_last=_enq_last(policy),
+        enq_last=may_idle(policy),
         wakes=wakes,
     )
 
@@ -120,29 +127,6 @@ def of(policy: Policy) -> Needs:
 def _numbers_cgroups(policy: Policy, facts: frozenset[str]) -> bool:
     by_cgroup = [q.domain for q in policy.queues] + [s.scope for s in policy.states]
     return "cgroup" in by_cgroup or "cgroup_runnable" in facts
-
-
-def _enq_last(policy: Policy) -> bool:
-    """Where a cpu may have to idle beside a runnable task, the kernel must not keep one by
-    itself."""
-    return bool(policy.caps) or any(cls.affinity == "confine" for cls in policy.classes)
-
-
-def stored_class(policy: Policy) -> bool:
-    """Whether somebody asks for a task's class after its insertion."""
-    if asks_class_of(policy, "class") or asks_class_of(policy, "waker"):
-        return True
-    if any(state.scope == "class" for state in policy.states):
-        return True
-    if len(policy.classes) == 1:
-        return False
-    return _enq_last(policy) or any(
-        rule.preempt is not None
-        or rule.perf is not None
-        or isinstance(rule.slice, SliceUnlimited)
-        or policy.queue(rule.queue).order == "vtime"
-        for rule in policy.rules
-    )
 
 
 def vtime_in_dsq(policy: Policy, keyed: tuple[Queue, ...]) -> str | None:

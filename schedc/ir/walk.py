@@ -21,6 +21,7 @@ from schedc.ir.nodes import (
     Policy,
     QueueFact,
     Slice,
+    SliceUnlimited,
     StateRef,
     Take,
 )
@@ -128,3 +129,26 @@ def asks_class_of(policy: Policy, who: str) -> bool:
     ("waker").
     """
     return any(isinstance(e, IsClass) and e.who == who for e in everywhere(policy))
+
+
+def may_idle(policy: Policy) -> bool:
+    """Whether a cpu may have to idle beside a runnable task."""
+    return bool(policy.caps) or any(cls.affinity == "confine" for cls in policy.classes)
+
+
+def stores_class(policy: Policy) -> bool:
+    """Whether a task keeps the class that it was given when a cpu was looked for until it is
+    inserted, and then for its stint, as somebody asks for it; else it is found anew each time."""
+    if asks_class_of(policy, "class") or asks_class_of(policy, "waker"):
+        return True
+    if any(state.scope == "class" for state in policy.states):
+        return True
+    if len(policy.classes) == 1:
+        return False
+    return may_idle(policy) or any(
+        rule.preempt is not None
+        or rule.perf is not None
+        or isinstance(rule.slice, SliceUnlimited)
+        or policy.queue(rule.queue).order == "vtime"
+        for rule in policy.rules
+    )

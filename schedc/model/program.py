@@ -11,7 +11,7 @@ from typing import Any
 
 from schedc.ir import nodes as ir
 from schedc.ir.semantics import Leaf, evaluate
-from schedc.ir.walk import everywhere, facts_used, queues_asked
+from schedc.ir.walk import everywhere, facts_used, queues_asked, stores_class
 from schedc.model.expressions import Body, compiled
 from schedc.model.lines import Line, lines
 from schedc.model.normal import lows
@@ -63,8 +63,8 @@ class Program:
     """Queues, classes and variables go by number, in the order of their declarations.
 
     `stores_class`: whether a task keeps the class that it was given when a cpu was looked for until
-    it is inserted, and then for its stint; else it is asked for anew each time. (Generated code may
-    do either, where no part of the policy asks for the class of a task.)
+    it is inserted, and then for its stint; else it is asked for anew each time, as generated code
+    does where no part of the policy asks for the class of a task.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class Program:
         self._classes()
         self.lines: list[Line] = lines(self)
         self._limits()
-        self.stores_class = True
+        self.stores_class = stores_class(policy)
         self.random_steals = any(
             isinstance(line, ir.Steal) and line.pick is not None for line in policy.dispatch
         )
