@@ -9,6 +9,7 @@ Exit status 1, with commands that repeat it, if a bound is exceeded, a proved po
 or a refutation isn't confirmed.
 
     python -m bench.campaign --policies 10000 --adversaries 20 --out F [--resume] [--jobs N]
+    python -m bench.campaign --policies 2000 --careless      those that are most often refuted
     python -m bench.campaign --library              the shipped policies and examples
     python -m bench.campaign --only 17 [--adversary 3] [--keep FOLDER]     one of them again
 """
@@ -378,6 +379,7 @@ def main() -> int:
     parser.add_argument("--policies", type=int, default=100)
     parser.add_argument("--first", type=int, default=0, help="the first policy's number")
     parser.add_argument("--adversaries", type=int, default=20)
+    parser.add_argument("--careless", action="store_true", help="those with a careless line only")
     parser.add_argument("--library", action="store_true")
     parser.add_argument("--name", help="of the library's, this one only")
     parser.add_argument("--only", type=int)
@@ -392,6 +394,10 @@ def main() -> int:
         print(table(read(given.table)))
         return 0
     several: list[int | Path] = list(range(given.first, given.first + given.policies))
+    if given.careless:
+        several = [
+            number for number in several if isinstance(number, int) and drawn(number).careless
+        ]
     if given.library:
         several = [path for path in shipped() if given.name in (None, path.stem)]
     if given.only is not None:

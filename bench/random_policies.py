@@ -382,11 +382,12 @@ class _Author:
 
 @dataclass(frozen=True)
 class Drawn:
-    """`tries`: how many texts were drawn until one compiled. The rest, so that nothing is compiled
-    twice."""
+    """`tries`: how many texts were drawn until one compiled. `careless`: it may have a careless
+    line. The rest, so that nothing is compiled twice."""
 
     text: str
     tries: int
+    careless: bool
     policy: Policy
     source: Source
     analysis: Analysis
@@ -395,11 +396,12 @@ class Drawn:
 def drawn(number: int) -> Drawn:
     """The policy of a number."""
     for attempt in count():
-        text = _Author(random.Random(f"policy {number} {attempt}")).text(f"random_{number}")
+        author = _Author(random.Random(f"policy {number} {attempt}"))
+        text = author.text(f"random_{number}")
         source = Source.from_text(f"random_{number}.sched", text)
         analysis = analyze(source)
         if analysis.policy is not None:
-            return Drawn(text, attempt + 1, analysis.policy, source, analysis)
+            return Drawn(text, attempt + 1, author.careless, analysis.policy, source, analysis)
     raise AssertionError("unreachable")
 
 

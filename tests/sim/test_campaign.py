@@ -65,6 +65,12 @@ def test_a_refutation_is_repeated_by_the_generated_c() -> None:
     assert (outcome.verdict, outcome.replay) == ("refuted", "confirmed")
 
 
+def test_a_class_that_nobody_stores_is_found_anew() -> None:
+    """The search once gave this policy a run in which a task kept the class it was placed with; the
+    C asks again at each insertion."""
+    assert judge(random_subject(2577), ()).wrong == []
+
+
 @pytest.mark.slow
 def test_campaign() -> None:
     most = int(os.environ.get("SCHEDC_CAMPAIGN_POLICIES", "1000"))
