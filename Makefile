@@ -4,7 +4,8 @@
 #   make test    everything the tests need, then the tests: the quick ones first
 #   make lint    ruff, mypy, import contracts
 #   make fuzz    the campaign of a million sources (about an hour)
-#   make campaign  the prover against ten million values and every mutant (about an hour)
+#   make campaign  the prover against ten million values, every mutant, and random policies with
+#                  adversaries in the simulator (a thousand; about two hours)
 #   make update  rewrite the golden files of the tests
 
 VENV   = .venv
@@ -48,7 +49,7 @@ fuzz: venv-dev
 	$(PYTEST) -q -n 2 -m slow --timeout 0 tests/fuzz
 
 campaign: venv-dev
-	$(PYTEST) -q -n 2 -m slow --timeout 0 tests/prove tests/model
+	$(PYTEST) -q -n 2 -m slow --timeout 0 tests/prove tests/model tests/sim/test_campaign.py
 
 update: venv-dev
 	$(PYTEST) -q --update tests/ui tests/stages
