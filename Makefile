@@ -5,7 +5,7 @@
 #   make lint    ruff, mypy, import contracts
 #   make fuzz    the campaign of a million sources (about an hour)
 #   make campaign  the prover against ten million values, every mutant, and random policies with
-#                  adversaries in the simulator (a thousand; about two hours)
+#                  adversaries in the simulator (more than an hour)
 #   make update  rewrite the golden files of the tests
 
 VENV   = .venv
