@@ -121,6 +121,8 @@ def slices_within_caps(ctx: Context) -> list[str]:
     lines = []
     for number, cap in enumerate(ctx.policy.caps):
         left = f"max(sdiv(c->cap[{number}].credit, 100), NSEC_PER_MSEC)"
-        lines.append(f"\tif (c->cls_bit & BIT({class_id(cap.cls)}))")
-        lines += ctx.mark(cap.span, [f"\t\tp->scx.slice = min(p->scx.slice, {left});"])
+        # Unsigned, unlike the arithmetic of policies: an unlimited slice is the largest number.
+        capped = f"c->cls_bit & BIT({class_id(cap.cls)})"
+        lines += ctx.mark(cap.span, [f"\tif ({capped} && p->scx.slice > (u64){left})"])
+        lines.append(f"\t\tp->scx.slice = {left};")
     return lines

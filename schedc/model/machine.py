@@ -256,7 +256,7 @@ class Machine(Views):
         else:
             self.stopping(cpu, task, runnable=False)
             self.count_runnable(task, -1)
-            self.handle("sleep", task, task.cpu, 0)
+            self.handle("sleep", task, task.cpu, task.ran)
             task.slept_at = self.now
             task.state = ASLEEP if how == "sleep" else GONE
             self.tell(how, cpu.number, task)
@@ -352,7 +352,7 @@ class Machine(Views):
         cpu.slice_end = now + slice_ns if slice_ns < FOREVER else FOREVER
         cpu.due = FOREVER
         self.tell("run", cpu.number, task, value=slice_ns, line=cpu.line)
-        self.handle("run", task, cpu.number, 0)
+        self.handle("run", task, cpu.number, task.ran)
 
     # --- time ----------------------------------------------------------------------------------
 

@@ -50,7 +50,7 @@ def note_wake(m: Machine, t: Task, waker: Task | None) -> None:
     t.waker = waker.cls if waker is not None else -1
     if waker is not None and waker is not t:
         waker.wakings, waker.last_waking = _rate(waker.wakings, now - waker.last_waking), now
-    m.handle("wake", t, t.cpu, 0)
+    m.handle("wake", t, t.cpu, t.ran)
 
 
 def _rate(rate: int, interval: int) -> int:
@@ -123,7 +123,7 @@ def admit(m: Machine, t: Task, cpu: int) -> int:
     """What precedes a direct insertion behind a claimed cpu; gives the slice."""
     queue = m.program.queue_of[t.cls]
     rebase(m, queue, t, m.domain(queue, t, cpu))
-    m.handle("enqueue", t, cpu, 0)
+    m.handle("enqueue", t, cpu, t.ran)
     if m.program.orders[queue] == "vtime":
         window(m, queue, t, cpu)
     return slice_of(m, t, t.cls, cpu)
@@ -141,7 +141,7 @@ def enqueue(m: Machine, t: Task, selected: bool, waking: bool) -> None:
         return
     queue = program.queue_of[cls]
     rebase(m, queue, t, m.domain(queue, t, cpu))
-    m.handle("enqueue", t, cpu, 0)
+    m.handle("enqueue", t, cpu, t.ran)
     key = key_of(m, t, cls, cpu)
     t.slice = slice_of(m, t, cls, cpu)
     domain = m.domain(queue, t, cpu)

@@ -249,7 +249,8 @@ class Views:
         return any(self.waits_in(queue, cpu) for queue in range(len(self.queues)))
 
     def handle(self, event: str, task: Task, cpu: int, ran: int) -> None:
-        """The policy's handler of an event, if it has one."""
+        """The policy's handler of an event, if it has one. `ran`: how long the stint was, or the
+        last one, where none goes on."""
         handler = self.program.handlers[event]
         if handler is not None:
             handler(self, task, cpu, self.now, ran)

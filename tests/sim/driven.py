@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
-from schedc.emit.needs import of as needs_of
 from schedc.ir.nodes import Policy
 from schedc.model import Machine, Profile, Topology
 from schedc.model.state import FOREVER, RUNNING
@@ -79,7 +78,6 @@ def drive(policy: Policy, topology: Topology, seed: int | Choose, actions: int) 
     """An environment of so many actions, done on the reference machine."""
     choose = random.Random(seed).randrange if isinstance(seed, int) else seed
     m = Machine(policy, topology, parameters=declared(policy))
-    m.program.stores_class = needs_of(policy).stored_class
     script = Script(topology.cpus)
     script.start(START_NS)
     script.block(1, FIRST)

@@ -116,3 +116,36 @@ def test_campaign_of_mutants(base: Path) -> None:
     with ThreadPoolExecutor(2) as pool:
         found = [text for text in pool.map(one, spread(base)[:40]) if text]
     assert not found, "\n\n".join(found)
+
+
+# --- what the comparison has found ----------------------------------------------------------------
+
+CAPPED_UNLIMITED = """\
+policy p 1.0.0
+queue all fifo
+class everyone
+cap everyone at 30% every 100ms
+enqueue everyone to all slice unlimited contended 10ms
+dispatch { take all }
+"""
+"""The largest slice is no negative number: the cap cuts it."""
+
+CHARGED_BEFORE = """\
+policy p 1.0.0
+queue all by vtime within -20ms..100ms
+state task.used : vtime of all
+class everyone
+on run { task.used += charge(ran) }
+enqueue everyone to all key task.used slice 4ms
+dispatch { take all }
+"""
+"""Where no stint goes on yet, `ran` is the last one's."""
+
+
+@pytest.mark.parametrize("text", [CAPPED_UNLIMITED, CHARGED_BEFORE], ids=["cap", "ran"])
+def test_found_before(text: str) -> None:
+    policy, c_text = from_text(text)
+    shared = build.policy(c_text)
+    for topology in TOPOLOGIES[:2]:
+        found = agree(policy, shared, topology, 7, 150)
+        assert not found, found
