@@ -1,12 +1,12 @@
 """What a policy costs in tokens: as a model would write it, and as sched_ext C.
 
-Input: the shipped policies and the hand-written schedulers of this folder. Output: a table: tokens of
-a reply in schedc's language, of the same policy as C, and their ratio; and the size of the first
-prompt. Method: one tokenizer for all (o200k_base, as the package `bpe-openai` carries it); both
-sides without comments and blank lines, formatted; the C is what `schedc compile` writes for the
-policy with the lines that only serve its own diagnostics (`#line`) taken out, and the shared headers
-of `backends/bpf/include` not counted, which a model would have to write or to know as well. The
-hand-written C is counted beside the policy that does the same.
+Input: the shipped policies and the hand-written schedulers of this folder. Output: a table: tokens
+of a reply in schedc's language, of the same policy as C, their ratio; and the size of the system
+text. Method: one tokenizer for all (o200k_base, as the package `bpe-openai` carries it); both sides
+without comments and blank lines; the C is what `schedc compile` writes, without its `#line` and
+without the headers of `backends/bpf/include`, which a model would have to write or know as well.
+The hand-written C is counted with the header of this folder; it does the same work, with less care
+(no counters, no caps, no fallbacks for affinities).
 
     python -m bench.cost [--json]
 """
@@ -23,8 +23,8 @@ from pathlib import Path
 from schedc.data import data_path
 from schedc.pipeline import analyze, generate
 from schedc.source import Source
-from schedc.synth.engine.llm import prompt
 from schedc.syntax.format import format_source
+from schedc.synth.engine.llm import prompt
 
 HERE = Path(__file__).parent
 
@@ -69,6 +69,11 @@ def as_c(text: str) -> str:
     return without_blank_lines(text)
 
 
+def whole(path: Path) -> str:
+    """A file of this folder with the header of this folder that it includes."""
+    return path.read_text().replace('#include "common.h"', (HERE / "common.h").read_text())
+
+
 def without_blank_lines(text: str) -> str:
     return "".join(f"{line.rstrip()}\n" for line in text.splitlines() if line.strip())
 
@@ -84,7 +89,7 @@ def costs() -> list[Cost]:
         by_hand = HERE / BY_HAND.get(path.stem, "-")
         found.append(Cost(
             path.stem, tokens(as_replied(source)), tokens(as_c(c)),
-            tokens(as_c(by_hand.read_text())) if by_hand.is_file() else None,
+            tokens(as_c(whole(by_hand))) if by_hand.is_file() else None,
         ))  # fmt: skip
     return found
 

@@ -212,6 +212,23 @@ def rights() -> Check:
                  "use sudo for the commands that load")
 
 
+def synthesis() -> Check:
+    """Which engine `schedc synth` would take. Whether a key is set is said, the key is not."""
+    from importlib.util import find_spec
+
+    from schedc.synth.engine.llm.endpoint import has_key
+
+    needed = "synth"
+    optuna, dask = (find_spec(one) is not None for one in ("optuna", "distributed"))
+    found = "a model's key is set" if has_key() else "no model's key is set: the search engine"
+    detail = (f"{found}; Optuna {'is' if optuna else 'is not'} installed"
+              f"{'; Dask, too' if optuna and dask else ''}")  # fmt: skip
+    if not optuna:
+        return Check("synthesis", State.absent, detail, f"{needed} (tunables are not varied)",
+                     "python3 -m pip install 'schedc[search]'")
+    return Check("synthesis", State.ok, detail, needed)
+
+
 def _cpu_has_virtualisation() -> bool:
     flags = _text(Path("/proc/cpuinfo")) or ""
     return platform.machine() != "x86_64" or " vmx" in flags or " svm" in flags
@@ -238,6 +255,6 @@ def _first_line(command: list[str]) -> str:
 
 CHECKS: tuple[Callable[[], Check], ...] = (
     python, data, compilers, simulator, prover, rechecker, apt, qemu, kvm, kernels, host_sched_ext,
-    btf, rights,
+    btf, rights, synthesis,
 )
 """In the order of the table."""
