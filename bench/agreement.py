@@ -7,13 +7,16 @@ the kernel's own scheduler is the same in both.
 
 Method. Each arm has one boot: it runs every workload with every seed, each under a policy that is
 loaded afresh. The simulator runs the same plans (same seed, same draws) on a machine of as many
-cpus with the costs of `--machine`. A figure is the median over the seeds. A pair of schedulers
-counts for tau if they differ in either; a sign counts only where the machine itself shows a
-difference beyond noise: the same sign with every seed, and beyond a histogram's bucket (3.2%) or,
-for other figures, 2%. A simulator that sees no difference then is wrong.
+cpus with the costs of `--machine`. A figure is the median over the seeds.
 
-Under `--clock icount` (the default) time comes from instructions, so a busy host changes nothing;
-with one cpu that clock is a cpu's own, with more of them they take turns on it.
+Two schedulers differ in the machine only beyond noise: the same sign with every seed, and by more
+than a histogram's bucket (3.2%) or, for other figures, 2%; in the simulator, if their medians do.
+Tau-b takes all pairs of schedulers. A sign counts where the machine shows a difference; a simulator
+that sees none there is wrong.
+
+The machine's clock is that of instructions (`vm run --clock icount`): a busy host changes nothing.
+With one cpu that clock is the cpu's own; two take turns on it: `--cpus 2 --machine
+bench/turns.toml`.
 
 What the file of --out holds already isn't run again in the machine; the simulator always is.
 
@@ -38,6 +41,7 @@ from bench.subjects import typed
 from schedc.cli.policy_object import load_policy, settings_of
 from schedc.pipeline import generate
 from schedc.sim.machine import machine as sim_machine
+from schedc.sim.results import RunResult
 from schedc.sim.run import simulate
 from schedc.sim.scenario import Arm, Options, Scenario
 from schedc.vm.job import Job, Shape
@@ -52,6 +56,7 @@ from schedc.workload.command import plan
 from schedc.workload.histogram import SUB_BITS
 from schedc.workload.metrics import METRICS
 from schedc.workload.model import Setting, Workload
+from schedc.workload.results import Result
 
 KERNEL = "6.18"
 BASE = "eevdf"
@@ -146,41 +151,51 @@ def turn(lock: Path | None) -> Iterator[None]:
 
 
 def in_machine(
-    shape: Shape, arm: str, policy: Policy | None, slots: Sequence[tuple[Work, int]]
+    shape: Shape, arms: Mapping[str, Policy | None], slots: Sequence[tuple[Work, int]]
 ) -> Iterator[Row]:
-    """Every workload and seed under one scheduler, in one boot."""
-    rate = ICOUNT_SPIN_RATE
-    made = [plan(one.workload, one.settings, seed, rate, shape.cpus) for one, seed in slots]
+    """Every workload and seed under every scheduler (None: the kernel's own), in one boot."""
+    made = [
+        plan(one.workload, one.settings, seed, ICOUNT_SPIN_RATE, shape.cpus) for one, seed in slots
+    ]
     files = {f"work{number}.sh": one.script.encode() for number, one in enumerate(made)}
-    if policy is not None:
-        files |= {"arm.o": policy.object, "arm.settings": policy.settings.encode()}
-    script = "".join(_script(number, policy is not None) for number in range(len(made)))
-    limit = _STRETCH * sum(one.timeout_s for one in made) + _BOOT_ALLOWANCE_S
+    for name, policy in arms.items():
+        if policy is not None:
+            files |= {f"{name}.o": policy.object, f"{name}.settings": policy.settings.encode()}
+    script = "".join(
+        _script(name, number, policy is not None)
+        for name, policy in arms.items()
+        for number in range(len(made))
+    )
+    limit = _STRETCH * len(arms) * sum(one.timeout_s for one in made) + _BOOT_ALLOWANCE_S
     with Machine.boot(shape, store=Store.default()) as machine:
         result = machine.run(Job(files, script), limit)
-    for number, (one, seed) in enumerate(slots):
-        prefix = f"run{number}/"
-        out = {n.removeprefix(prefix): d for n, d in result.out.items() if n.startswith(prefix)}
-        outcome = read_outcome(
-            out, made[number].parser, shape.kernel.release,
-            c_text=policy.c_text if policy is not None else None, timed_out=False, seconds=0.0,
-        )  # fmt: skip
-        found = outcome.result
-        metrics = {
-            name: value
-            for name in one.metrics
-            if found is not None and (value := found.value(name)) is not None
-        }
-        void = outcome.void.reason if outcome.void else ""
-        yield Row("vm", shape.kernel.release, shape.clock, shape.cpus, arm, one.workload.name,
-                  one.texts, seed, metrics, void)  # fmt: skip
+    for name, policy in arms.items():
+        for number, (one, seed) in enumerate(slots):
+            prefix = f"{name}{number}/"
+            outcome = read_outcome(
+                {n.removeprefix(prefix): d for n, d in result.out.items() if n.startswith(prefix)},
+                made[number].parser, shape.kernel.release,
+                c_text=policy.c_text if policy is not None else None, timed_out=False, seconds=0.0,
+            )  # fmt: skip
+            void = outcome.void.reason if outcome.void else ""
+            yield Row("vm", shape.kernel.release, shape.clock, shape.cpus, name, one.workload.name,
+                      one.texts, seed, _metrics(one, outcome.result), void)  # fmt: skip
 
 
-def _script(number: int, loaded: bool) -> str:
-    load = "schedc-load --object /job/arm.o --settings /job/arm.settings --report out/load.json -- "
+def _metrics(one: Work, result: Result | RunResult | None) -> dict[str, float]:
+    values = {name: result.value(name) for name in one.metrics} if result is not None else {}
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _script(name: str, number: int, loaded: bool) -> str:
+    here, out = f"/job/run/{name}{number}", f"/job/out/{name}{number}"
+    load = (
+        f"schedc-load --object /job/{name}.o --settings /job/{name}.settings "
+        "--report out/load.json -- "
+    )
     return (
-        f"mkdir -p /job/run{number} /job/out/run{number} && cd /job/run{number} || exit 1\n"
-        f"ln -s /job/out/run{number} out\n"
+        f"mkdir -p {here} {out} && cd {here} || exit 1\n"
+        f"ln -s {out} out\n"
         "cat /sys/kernel/sched_ext/state > out/before\n"
         f"{load if loaded else ''}sh /job/work{number}.sh\n"
         "echo $? > out/status; cd /job\n"
@@ -210,14 +225,8 @@ def in_simulator(
             Options(runs=len(seeds), first_seed=seeds[0]),
         )  # fmt: skip
         for run in report.runs:
-            found = run.result
-            metrics = {
-                name: value
-                for name in one.metrics
-                if found is not None and (value := found.value(name)) is not None
-            }
             yield Row("sim", profile, "", cpus, run.arm, one.workload.name, one.texts, run.seed,
-                      metrics, run.void.reason if run.void else "")  # fmt: skip
+                      _metrics(one, run.result), run.void.reason if run.void else "")  # fmt: skip
 
 
 # --- what comes of it
@@ -309,7 +318,7 @@ def pooled(rows: Sequence[Row], metrics: Iterable[tuple[str, str]]) -> float | N
 
 
 def table(rows: Sequence[Row], works: Sequence[Work]) -> str:
-    """In Markdown: by workload and metric, then each metric over all workloads."""
+    """In Markdown: by workload and metric, then all of a workload, then of a metric."""
     lines = ["| workload | metric | tau | pairs | signs | wrong |",
              "| --- | --- | ---: | ---: | ---: | --- |"]  # fmt: skip
     found = [
@@ -321,6 +330,10 @@ def table(rows: Sequence[Row], works: Sequence[Work]) -> str:
     for one in found:
         lines.append(f"| {one.workload} | {one.metric} | {_show(one.tau)} | {one.pairs} "
                      f"| {one.signs}/{one.differences} | {', '.join(one.wrong)} |")  # fmt: skip
+    for name in dict.fromkeys(one.workload for one in found):
+        mine = [one for one in found if one.workload == name]
+        tau = pooled(rows, ((name, one.metric) for one in mine))
+        lines.append(_total(f"| {name} | all {len(mine)}", tau, mine))
     for metric in dict.fromkeys(one.metric for one in found):
         mine = [one for one in found if one.metric == metric]
         tau = pooled(rows, ((one.workload, metric) for one in mine))
@@ -396,7 +409,7 @@ def measured(
             say(f"{arm}: {len(slots)} runs")
             policy = None if arm == BASE else load_policy(arm)
             with turn(lock):
-                yield from in_machine(shape, arm, policy, slots)
+                yield from in_machine(shape, {arm: policy}, slots)
 
 
 def _say(what: str) -> None:

@@ -12,7 +12,7 @@ when those before it are taken off:
   spawn     a process forked and waited for           fork (the forker's part), exit (the child's)
   callback  yield, under a sched_ext policy           callback
 
-    python -m bench.costs
+    python -m bench.machine_costs
 """
 
 from __future__ import annotations
@@ -126,7 +126,7 @@ def _part(row: Row) -> float:
 
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
-        prog="python -m bench.costs", description=__doc__.partition("\n")[0]
+        prog="python -m bench.machine_costs", description=__doc__.partition("\n")[0]
     )
     parser.add_argument("--kernel", default=KERNEL)
     parser.add_argument("--machine", default="emulated", help="the costs that are looked at")
@@ -136,9 +136,8 @@ def main(argv: list[str] | None = None) -> int:
     seeds, all_works = (1,), works()
     slots = [(one, 1) for one in all_works]
     real: list[Row] = []
-    for arm, policy in ((BASE, None), (POLICY, load_policy(POLICY))):
-        with turn(options.lock):
-            real += in_machine(shape, arm, policy, slots)
+    with turn(options.lock):
+        real += in_machine(shape, {BASE: None, POLICY: load_policy(POLICY)}, slots)
     arms = [simulated(BASE), simulated(POLICY)]
     model = list(in_simulator(arms, all_works, seeds, 1, options.machine))
     costs = machine(options.machine).costs
