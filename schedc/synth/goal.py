@@ -147,9 +147,9 @@ def checked(goal: Goal) -> Goal:
     return goal
 
 
-FAIR_TO_SHORT = Constraint("last_short", "<=", 1.08, True)
+FAIR_TO_SHORT = Constraint("last_short", "<=", 1.05, True)
 """Nobody who asks for a batch to be done sooner wants its short jobs to pay for it. A tenth is what
-one may lose; a search goes to the edge of what it is given, so some of it is kept for runs that it
+one may lose; a search goes to the edge of what it is given, so half of it is kept for runs that it
 has not seen."""
 
 
