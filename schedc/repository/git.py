@@ -14,7 +14,9 @@ import os
 import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from schedc.records import dataclass
@@ -49,7 +51,10 @@ class Git:
         """Put `data` under `name` into the history; gives the commit. The caller writes alone."""
         if not (self.folder / ".git").exists():
             self._run("init", "--quiet", "--initial-branch=main")
+        self._unlock()
         before = self.head()
+        if before and self.read(before, name) == data:
+            return before  # whoever was killed after this commit comes by once more
         blob = self._run("hash-object", "-w", "--no-filters", "--stdin", stdin=data).strip()
         entry = ("update-index", "--add", "--cacheinfo", f"100644,{blob},{name}")
         with tempfile.TemporaryDirectory(prefix="schedc-index-") as scratch:
@@ -63,6 +68,15 @@ class Git:
         self._run("update-ref", "-m", "schedc policy add", "HEAD", made, before or "0" * 40)
         self._run(*entry)  # else `git status` would show the change undone
         return made
+
+    def _unlock(self) -> None:
+        """Take away locks that a git left which was killed, or lost its power: we write alone, and
+        no git of ours takes that long."""
+        for name in ("index.lock", "HEAD.lock", "refs/heads/main.lock"):
+            path = self.folder / ".git" / name
+            with suppress(OSError):
+                if time.time() - path.lstat().st_mtime > _TIMEOUT_S:
+                    path.unlink()
 
     def head(self) -> str:
         """The newest commit; empty if there is none."""

@@ -21,27 +21,31 @@ from schedc.workload import registry
 
 def folder_of(name: str) -> Path:
     """The folder of a run that is named by it, or by its last part."""
-    path = Path(name)
-    if (path / FILE).is_file():
-        return path
-    if re.fullmatch(r"[A-Za-z0-9-]+", name) and (runs_folder() / name / FILE).is_file():
-        return runs_folder() / name
-    shown = name.encode("ascii", "backslashreplace").decode()[:80]
+    try:
+        if (Path(name) / FILE).is_file():
+            return Path(name)
+        if re.fullmatch(r"[A-Za-z0-9-]+", name) and (runs_folder() / name / FILE).is_file():
+            return runs_folder() / name
+    except OSError as failure:  # a name that is too long, a folder that may not be entered
+        raise JournalError(
+            f"the run can't be read: {failure.strerror}", "schedc synth --resume NAME"
+        ) from failure
+    shown = ascii(name)[1:-1][:80]
     raise JournalError(f"no run is called `{shown}`", f"the runs are in {runs_folder()}")
 
 
 def messages_of(folder: Path) -> tuple[Message, ...]:
     """All that a run recorded."""
     with Journal(folder, frozen=True) as journal:
+        if not any(isinstance(one, Started) for one in journal):
+            raise JournalError("the run ended before it began", "begin a new one")
         return tuple(journal)
 
 
 def request_of(folder: Path, jobs: int | None = None) -> tuple[Request, str, str]:
     """What was asked, the engine's name and its model."""
     messages = messages_of(folder)
-    started = next((one for one in messages if isinstance(one, Started)), None)
-    if started is None:
-        raise JournalError("the run ended before it began", "begin a new one")
+    started = next(one for one in messages if isinstance(one, Started))
     workload, _, wrong = registry.find(started.workload)
     if workload is None:
         raise JournalError(f"the run's workload is gone: {wrong[0].message}", "begin a new run")

@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -21,8 +20,8 @@ DEADLINE = read_data("stdlib_policies/deadline.sched")
 LATENCY = read_data("stdlib_policies/latency.sched")
 BROKEN = DEADLINE.replace("dispatch", "dispach")
 SMALL = (
-    "--workload", "wakeup", "-p", "hogs=4", "-p", "workers=3", "-p", "duration=300ms", "-p",
-    "warmup=50ms", "--cpus", "2", "--llcs", "1", "--smt", "1", "--runs", "6",
+    "--workload", "wakeup", "-p", "hogs=4", "-p", "workers=3", "-p", "duration=120ms", "-p",
+    "warmup=20ms", "--cpus", "2", "--llcs", "1", "--smt", "1", "--runs", "6",
 )  # fmt: skip
 
 
@@ -133,35 +132,16 @@ def test_a_model_by_http_and_its_bill(home: Path) -> None:
     assert b"sk-very-secret" not in kept
 
 
-@pytest.mark.parametrize("lines", [1, 3, 5, 7])
-def test_a_killed_run_goes_on_and_no_answer_is_paid_for_twice(home: Path, lines: int) -> None:
-    script = Script([BROKEN, DEADLINE, LATENCY])
-    goal = ("--goal", "low p99", *SMALL, "--max-rounds", "3")
-    with serving(script) as url:
-        running = start(url, home, *goal)
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline and running.poll() is None:
-            found = list(home.glob("runs/*/journal.jsonl"))
-            if found and found[0].read_bytes().count(b"\n") >= lines:
-                break
-            time.sleep(0.01)
-        running.send_signal(signal.SIGKILL)
-        running.wait(30)
-        folder = next(home.glob("runs/*"))
-        again = start(url, home, "--resume", folder.name)
-        out, _ = again.communicate(timeout=120)
-    assert again.returncode == 0, out
-    assert script.given == 3, "each answer is made once"
-    assert "3600 tokens" in out
-
-
-def test_ctrl_c_leaves_a_run_that_goes_on(home: Path) -> None:
+def test_ctrl_c_leaves_a_run_that_goes_on(
+    capsys: pytest.CaptureFixture[str], home: Path
+) -> None:
     script = Script([DEADLINE])
     with serving(script) as url:
         command = [sys.executable, "-c", "import signal; signal.signal(signal.SIGINT, "
                    "signal.default_int_handler); import sys, schedc.cli; "
                    "sys.exit(schedc.cli.run(sys.argv[1:]))",
-                   "synth", "--engine", "search", "--goal", "low p99", *SMALL]  # fmt: skip
+                   "synth", "--engine", "search", "--goal", "low p99", *SMALL,
+                   "--max-rounds", "1"]  # fmt: skip
         running = subprocess.Popen(command, env=environment(url, home), text=True,
                                    stdout=subprocess.PIPE, stderr=subprocess.PIPE)  # fmt: skip
         assert running.stdout is not None
@@ -172,9 +152,6 @@ def test_ctrl_c_leaves_a_run_that_goes_on(home: Path) -> None:
         _, err = running.communicate(timeout=60)
     assert running.returncode == 130 and "interrupted" in err and "Traceback" not in err
     folder = next(home.glob("runs/*"))
-    done = subprocess.run(
-        [sys.executable, "-m", "schedc", "synth", "--resume", folder.name],
-        env=environment("http://localhost:9", home), capture_output=True, text=True, timeout=200,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    assert f"schedc synth --resume {folder.name}" in err
+    status, out, err = run(capsys, "--resume", folder.name)
+    assert status == 0, out + err
