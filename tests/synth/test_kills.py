@@ -30,6 +30,8 @@ from schedc.synth.messages import Message, encode
 from tests.synth.model_server import Odd, Script, serving
 from tests.synth.test_cli_synth import BROKEN, DEADLINE, LATENCY, SMALL
 
+pytestmark = pytest.mark.slow
+
 KEY = "sk-very-secret"
 OWN = DEADLINE.replace("policy deadline", "policy own").replace("5 * tune", "4 * tune")
 """Decides as no shipped policy does."""
