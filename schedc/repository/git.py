@@ -66,7 +66,8 @@ class Git:
         parents = ("-p", before) if before else ()
         made = self._run("commit-tree", tree, *parents, "-F", "-", stdin=message.encode()).strip()
         self._run("update-ref", "-m", "schedc policy add", "HEAD", made, before or "0" * 40)
-        self._run(*entry)  # else `git status` would show the change undone
+        # Else `git status` would show the change undone; the commit stands, also if this can't be.
+        self._start(*entry)
         return made
 
     def _unlock(self) -> None:

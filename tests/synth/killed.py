@@ -1,6 +1,6 @@
 """A process without threads that forks runs of `schedc synth`, each dying where it is told to.
 
-Input: on stdin, a JSON list of runs a line, each with `args`, `log`, and where to die (`at`, with its
+Input: on stdin, a JSON list of runs a line with `args`, `log`, and where to die (`at`, with its
 number or phase). Output: their exit statuses a line, negative for a signal. Not in the tests' own
 process: that has threads, and a lock held at the instant of a fork is held for ever in the child.
 """

@@ -6,6 +6,7 @@ The runs kill themselves with SIGKILL at a chosen point (`killed.py`).
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -17,8 +18,9 @@ from pathlib import Path
 import pytest
 
 import schedc.cli
+from schedc.repository.git import Git
 from schedc.repository.library import Library
-from schedc.repository.place import Place
+from schedc.repository.place import Place, RepositoryError
 from schedc.synth.engine.llm import prompt
 from schedc.synth.journal import FILE, Journal
 from schedc.synth.messages import encode
@@ -168,6 +170,24 @@ def test_the_endpoint_goes_away_half_way(home: Path, tmp_path: Path, serve: Serv
     assert forks.run("--resume", folder_in(home).name) == 0
     assert script.given == 1, "only the second question is asked"
     assert "2400 tokens" in forks.said
+
+
+def test_a_lock_of_a_git_that_died(tmp_path: Path) -> None:
+    """Its power went: the lock that it left is taken away, once no git can be at work any more."""
+    folder = tmp_path / "policies"
+    folder.mkdir()
+    git = Git(folder)
+    git.commit("a.sched", b"one", "a")
+    (folder / ".git/index.lock").touch()
+    assert git.commit("a.sched", b"two", "the index only serves `git status`")
+    for name in ("HEAD.lock", "refs/heads/main.lock"):
+        path = folder / ".git" / name
+        path.touch()
+        with pytest.raises(RepositoryError):
+            git.commit("a.sched", name.encode(), "a young lock is somebody's")
+        os.utime(path, (0, 0))
+        assert git.commit("a.sched", f"{name} again".encode(), "a")
+    assert len(git.log("a.sched")) == 4
 
 
 # --- run folders that are none ------------------------------------------------------------------
