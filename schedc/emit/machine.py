@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from schedc.emit.context import Context
 from schedc.emit.expression import clock_id
-from schedc.emit.names import class_id, field, mask_id
+from schedc.emit.names import field, mask_id
 from schedc.emit.queueing import clock_size
 from schedc.emit.standing import competing
 from schedc.ir.nodes import Const, Take
@@ -114,15 +114,3 @@ def perf(ctx: Context) -> list[str]:
         return []
     levels = [1024 if rule.perf is None else rule.perf for rule in ctx.policy.rules]
     return ctx.switch([[f"scx_bpf_cpuperf_set(cpu, {level});"] for level in levels], "t->cls")
-
-
-def slices_within_caps(ctx: Context) -> list[str]:
-    """Statements of `running`: a stint ends when its cap is spent, but runs a millisecond."""
-    lines = []
-    for number, cap in enumerate(ctx.policy.caps):
-        left = f"max(sdiv(c->cap[{number}].credit, 100), NSEC_PER_MSEC)"
-        # Unsigned, unlike the arithmetic of policies: an unlimited slice is the largest number.
-        capped = f"c->cls_bit & BIT({class_id(cap.cls)})"
-        lines += ctx.mark(cap.span, [f"\tif ({capped} && p->scx.slice > (u64){left})"])
-        lines.append(f"\t\tp->scx.slice = {left};")
-    return lines

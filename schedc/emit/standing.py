@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from schedc.emit.caps import slices_within_caps
 from schedc.emit.context import Context
 from schedc.emit.functions import SCOPES, Function, declare, function, mentions
 from schedc.emit.names import class_id, nanoseconds, queue_id
@@ -163,6 +164,7 @@ def keep_running(
         spent = f"!bucket_open(&c->cap[{number}], now, {cap.percent}, {nanoseconds(cap.period_ns)})"
         body += [f"\tif (c->cls_bit & BIT({class_id(cap.cls)}) && {spent})", "\t\treturn;"]
     body.append(f"\tp->scx.slice = {slice_.call};")
+    body += slices_within_caps(ctx)
     body += ["\tc->ended = false;"] if ends else []
     body += ["\tc->last = p->pid;"] if needs.resumes else []
     body += ["\tc->line = line;"] if needs.paid else []

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import fields
 
 from schedc.emit import beat, dispatching, kept, machine, preempting, queueing, standing
+from schedc.emit.caps import slices_within_caps
 from schedc.emit.context import Context
 from schedc.emit.expression import comm_patterns
 from schedc.emit.functions import Function
@@ -207,7 +208,7 @@ def _turn(ctx: Context, made: Makings) -> Turn:
         started=standing.asks_ran(ctx, made.handlers),
         dispatch="\n".join(dispatching.lines(ctx, previous)),
         advance="\n".join(queueing.settled_clock(ctx, made.windows)),
-        caps="\n".join(machine.slices_within_caps(ctx)),
+        caps="\n".join(slices_within_caps(ctx)),
         perf="\n".join(machine.perf(ctx)),
         retries="\n".join(preempting.retries(ctx)),
     )

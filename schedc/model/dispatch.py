@@ -128,7 +128,7 @@ def go_on(m: Machine, c: Cpu, prev: Task, pays: int, by: int) -> None:
     for number, (cls, _, _) in enumerate(program.caps):
         if c.cls == cls and not queueing.cap_open(m, c, number):
             return
-    slice_ns = queueing.slice_of(m, prev, prev.cls, c.number)
+    slice_ns = queueing.within_caps(m, c, queueing.slice_of(m, prev, prev.cls, c.number))
     c.slice_end = m.now + slice_ns if slice_ns < FOREVER else FOREVER
     c.due = FOREVER
     c.ended, c.line, c.last, c.retry = False, pays, prev.id, 0

@@ -334,7 +334,7 @@ class Machine(Views):
 
     def begin(self, cpu: Cpu, task: Task, again: bool = False) -> None:
         """`running`: a task begins a stint. `again`: it goes on where it was, be its slice over."""
-        now, program = self.now, self.program
+        now = self.now
         task.state, task.cpu = RUNNING, cpu.number
         cpu.idle, cpu.running = False, task.id
         cpu.started = cpu.exec_from = cpu.paid_from = cpu.began = now
@@ -346,9 +346,7 @@ class Machine(Views):
         task.waited = now - task.queued_at if task.queued_at >= 0 else 0
         queueing.follow(self, task, cpu.number)
         slice_ns = task.slice if again else task.slice or self.keep_ns
-        for number, (cls, _, _) in enumerate(program.caps):
-            if cls == cpu.cls:
-                slice_ns = min(slice_ns, max(cpu.cap_credit[number] // 100, 1_000_000))
+        slice_ns = queueing.within_caps(self, cpu, slice_ns)
         cpu.slice_end = now + slice_ns if slice_ns < FOREVER else FOREVER
         cpu.due = FOREVER
         self.tell("run", cpu.number, task, value=slice_ns, line=cpu.line)

@@ -207,6 +207,14 @@ def credit(m: Machine, cpu: Cpu, bucket: int) -> int:
     return min(filled, line.period * line.percent)
 
 
+def within_caps(m: Machine, cpu: Cpu, slice_ns: int) -> int:
+    """A stint ends when its cap is spent, but runs a millisecond."""
+    for number, (cls, _, _) in enumerate(m.program.caps):
+        if cls == cpu.cls:
+            slice_ns = min(slice_ns, max(cpu.cap_credit[number] // 100, 1_000_000))
+    return slice_ns
+
+
 def cap_credit(m: Machine, cpu: Cpu, number: int) -> int:
     """What a cap's bucket holds now."""
     _, percent, period = m.program.caps[number]
