@@ -18,6 +18,7 @@ from schedc.vm.job import Job, JobResult, Shape
 from schedc.vm.kernels import Kernel, Kernels
 from schedc.vm.machine import Machine, prepare
 from schedc.vm.store import Store
+from tests.vm.objects import fixture_object
 
 pytestmark = [pytest.mark.vm, pytest.mark.timeout(600)]
 
@@ -209,9 +210,14 @@ def test_a_hung_job_on_the_clock_of_instructions(kernel: Kernel) -> None:
 
 
 def test_a_loader_waits_in_a_machine_for_checks(kernel: Kernel) -> None:
+    # What its own command line was, as the command sees it that it runs beside the scheduler.
+    shown = "tr '\\0' ' ' </proc/$PPID/cmdline"
+    loader = ("schedc-load", "--object", "policy.o", "--report", "out/load.json", "--", "sh", "-c")
+    job = Job({"policy.o": fixture_object("fifo")}, command=(*loader, shown))
     with Machine.boot(Shape(kernel)) as machine:
-        assert run(machine, "pidof schedc-load").console.strip().isdigit()
+        assert machine.run(job, PATIENCE_S).console.startswith("schedc-load --await")
         # It is good for one job; the next one starts its own.
+        assert machine.run(job, PATIENCE_S).console.startswith("schedc-load --object")
         assert run(machine, "pidof schedc-load").console == ""
 
 
