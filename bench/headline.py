@@ -6,7 +6,7 @@ the policies' texts. What --out holds already isn't searched again. With --vm th
 on a real kernel, in the virtual machine with 2 cpus, under the same workloads.
 
     python -m bench.headline --out headline.jsonl
-    flock /tmp/vm.lock python -m bench.headline --out headline.jsonl --vm
+    python -m bench.headline --out headline.jsonl --vm
 
 Simulated: 8 cpus, chosen on the seeds from 1, measured on 20 others (`bench.found`). The paper's
 figures are of other machines and other programs; they stand beside ours for scale only.
