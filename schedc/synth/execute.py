@@ -234,12 +234,5 @@ def execute(
             break
         outcomes = search.round(proposals)
     best = search.best
-    return Result(best, _improved(state, best), tuple(search.outcomes), reason, search.spent())
-
-
-def _improved(state: State, best: Outcome | None) -> bool:
-    """Whether the best one beats the default beyond noise, and keeps the constraints."""
-    if best is None or not best.met:
-        return False
-    metric = state.goal.objectives[0].metric
-    return any(one.metric == metric and one.finding == "better" for one in best.ratios)
+    improved = best is not None and best.improves(state.goal)
+    return Result(best, improved, tuple(search.outcomes), reason, search.spent())

@@ -43,6 +43,13 @@ class Outcome:
     score: float
     best: bool
 
+    def improves(self, goal: Goal) -> bool:
+        """Whether it beats the default beyond noise, and keeps the constraints."""
+        metric = goal.objectives[0].metric
+        return self.met and any(
+            one.metric == metric and one.finding == "better" for one in self.ratios
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class State:

@@ -48,7 +48,7 @@ class SearchEngine:
         if stored:
             outcomes = yield stored
             search.take(outcomes)
-            if any(one.best and _good(one, state) for one in outcomes):
+            if any(one.best and one.improves(state.goal) for one in outcomes):
                 return  # what was found before is as good as it was: nothing to spend
         search.take((yield search.library()))
         idle = 0
@@ -63,13 +63,6 @@ class SearchEngine:
             idle = 0 if found else idle + 1
             if not search.alive:
                 return
-
-
-def _good(outcome: Outcome, state: State) -> bool:
-    metric = state.goal.objectives[0].metric
-    return outcome.met and any(
-        one.metric == metric and one.finding == "better" for one in outcome.ratios
-    )
 
 
 class _Search:

@@ -34,7 +34,7 @@ class LlmEngine:
         )
         if stored:
             outcomes = yield stored
-            if any(_good(one, state) for one in outcomes):
+            if any(one.improves(state.goal) for one in outcomes):
                 return
         first = prompt.first(state)
         turns: list[Turn] = []
@@ -64,10 +64,3 @@ class LlmEngine:
         if number <= len(recorded) and not journal.knows(name):
             raise journal.diverged(f"question {number}")
         return journal.once(name, Answered, lambda: self.endpoint.ask(request, name))
-
-
-def _good(outcome: Outcome, state: State) -> bool:
-    metric = state.goal.objectives[0].metric
-    return outcome.met and any(
-        one.metric == metric and one.finding == "better" for one in outcome.ratios
-    )
