@@ -14,6 +14,7 @@ import re
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -254,8 +255,9 @@ class Apt:
         # An apt that outlived us would go on writing where the next one writes.
         wrapper, prepare = bound()
         command = [*wrapper, program, "-c", config, "-o", f"APT::Status-Fd={write}", *args]
-        with subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        # Into a file: apt would wait for ever for somebody to empty a pipe, while we read its status.
+        with tempfile.TemporaryFile() as said, subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=said, stderr=subprocess.STDOUT,
             pass_fds=(write,), cwd=cwd, env={**os.environ, "LC_ALL": "C"}, preexec_fn=prepare,
             start_new_session=True,
         ) as process:
@@ -264,11 +266,12 @@ class Apt:
                 with os.fdopen(read, errors="replace") as status:
                     for fraction in _fractions(status):
                         progress(what or "package lists", fraction)
-                assert process.stdout is not None
-                output = process.stdout.read().decode(errors="replace")
+                process.wait()
             except BaseException:
                 _interrupt(process)
                 raise
+            said.seek(0)
+            output = said.read().decode(errors="replace")
         if process.returncode != 0:
             raise _failure(output, f"apt could not get {what or 'the package lists'}")
         return output
