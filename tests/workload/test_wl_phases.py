@@ -65,6 +65,25 @@ def test_a_task_owes_its_work_and_gets_no_more_than_a_cpu(wl_phases: Path) -> No
     assert 0 < result.values["throughput"] < 1100
 
 
+def test_intervals_are_told_while_it_runs_and_add_up_to_the_whole(wl_phases: Path) -> None:
+    plan = made('{ do = "sleep", time = "1ms", measure = "wakeup" }, { do = "count" }',
+                metrics="throughput")  # fmt: skip
+    done = subprocess.run([wl_phases, "--every", "70"], input=plan, capture_output=True, text=True,
+                          timeout=60, check=True)  # fmt: skip
+    *lines, last = done.stdout.splitlines()
+    whole = parse_result("phases", last)
+    parts = [json.loads(line) for line in lines]
+    assert 1 <= len(parts) <= 4
+    assert [one["until"] for one in parts] == sorted({one["until"] for one in parts})
+    read = [parse_result("phases", json.dumps(one["measured"])) for one in parts]
+    counted = [one.histograms["wakeup"].count for one in read]
+    assert all(counted) and sum(counted) <= whole.histograms["wakeup"].count
+    for one in read:
+        span = float(one.extra["window_ns"]) / 1e9  # type: ignore[arg-type]
+        assert 0.06 < span < 10 and one.values["throughput"] * span >= 1
+        assert 0 < (one.value("wakeup_p99") or 0) < 10e9
+
+
 def test_nothing_is_left_running(wl_phases: Path) -> None:
     """Its tasks, those that are stopped in the middle of something too, end with it."""
     plan, _ = plan_of("mixed", *QUICK)

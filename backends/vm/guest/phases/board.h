@@ -34,6 +34,7 @@ struct doer {
 	_Atomic uint64_t stamp;		/* of what it is to mark, else 0 */
 	uint64_t given_at, schedule, born;
 	uint64_t cpu_before;		/* cpu time before the window */
+	uint64_t cpu_told;		/* and before the interval (interval.c) */
 	uint64_t last_wall, last_cpu;	/* when it last looked for gaps */
 	_Atomic uint64_t seen;		/* when it was last known to run, or is to wake; 0: asleep */
 	_Atomic uint32_t threads;	/* threads that it forked and that aren't done */

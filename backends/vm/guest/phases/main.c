@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * wl-phases [--spin-rate N] < PLAN: runs the plan on its stdin once and prints
- * what it measured, one JSON object, by the rules of backends/phases/measure.h.
+ * wl-phases [--spin-rate N] [--every MS] < PLAN: runs the plan on its stdin once and prints
+ * what it measured, one JSON object, by the rules of backends/phases/measure.h; with --every also
+ * a line for each interval while it runs (interval.c).
  */
 #include "board.h"
+#include "interval.h"
 
 #include <signal.h>
 #include <sys/mman.h>
@@ -119,6 +121,20 @@ static void wait_until(uint64_t when)
 	}
 }
 
+/* The same for the window's end, with a line for each interval. */
+static void wait_window(uint64_t end, uint64_t every)
+{
+	uint64_t next = wl_now() + every;
+
+	if (every)
+		interval_begin();
+	for (; every && next < end && !atomic_load(&board->finished); next += every) {
+		wait_until(next);
+		interval_end();
+	}
+	wait_until(end);
+}
+
 /* Cpu times of all tasks, now: before the window, or at its end. */
 static void snapshot(bool at_end)
 {
@@ -171,7 +187,7 @@ static void close_all(uint64_t end)
 	}
 }
 
-static void run(void)
+static void run(uint64_t every)
 {
 	struct measures *m = &board->measures;
 	uint64_t from = board->began, end;
@@ -181,7 +197,7 @@ static void run(void)
 		snapshot(false);
 		from = wl_now();
 	}
-	wait_until(plan.duration ? board->window_end : board->began + plan.limit);
+	wait_window(plan.duration ? board->window_end : board->began + plan.limit, every);
 	snapshot(true);
 	uint64_t to = wl_now();
 
@@ -197,9 +213,10 @@ static void run(void)
 
 int main(int argc, char **argv)
 {
-	long rate = 0;
+	long rate = 0, every = 0;
 	const struct wl_option options[] = {
 		{ "spin-rate", &rate, 0, LONG_MAX, "iterations per millisecond; 0 measures it" },
+		{ "every", &every, 0, 3600000, "ms between lines of what was measured; 0: none" },
 		{ NULL, NULL, 0, 0, NULL },
 	};
 
@@ -211,7 +228,7 @@ int main(int argc, char **argv)
 	prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
 	make_board();
 	start_tasks();
-	run();
+	run((uint64_t)every * NSEC_PER_MSEC);
 	measures_json(stdout, &plan, &board->measures, board->jobs);
 	putchar('\n');
 	fflush(stdout);
