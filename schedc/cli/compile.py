@@ -27,6 +27,7 @@ from schedc.pipeline import Analysis, analyze
 from schedc.source import Source
 
 if TYPE_CHECKING:
+    from schedc.ir.nodes import Policy
     from schedc.prove.result import Proof
     from schedc.toolchain import Compiled, Compiler
 
@@ -203,9 +204,22 @@ def _make_object(
         from schedc.toolchain.compile import built
 
         made["obj"] = done.object
-        parts = built(text, done.object, compiler, mark)
+        assert analysis.policy is not None
+        parts = {**built(text, done.object, compiler, mark), "names": _names(analysis.policy)}
         made["cert"] = certify(proof, sources, parts).encode()
     return made, done.diagnostics
+
+
+def _names(policy: Policy) -> dict[str, list[str]]:
+    """What an object knows only by number: its certificate lets it be loaded without its policy."""
+    from schedc.cli.policy_object import settings_of
+
+    paths = settings_of(policy, ())
+    return {
+        "classes": [one.name for one in policy.classes],
+        "queues": [one.name for one in policy.queues],
+        "cgroups": list(paths.cgroups), "exes": list(paths.exes),
+    }  # fmt: skip
 
 
 def _to_object(
