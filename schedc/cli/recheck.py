@@ -15,7 +15,8 @@ from schedc.cli.options import format_option
 from schedc.data import MissingData, read_data
 from schedc.diagnostics.model import error
 from schedc.diagnostics.render import Format
-from schedc.prove.recheck import Files, NoSolver, Rechecked, Refused, recheck as check_again
+from schedc.prove.recheck import NoSolver, Rechecked, recheck as check_again
+from schedc.prove.whole import Files, Refused
 
 
 @click.command()

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from schedc.prove import certificate, recheck
-from schedc.prove.recheck import Files, Refused
 from schedc.prove.result import Proof, Verdict
+from schedc.prove.whole import Files, Refused
 from tests.prove import samples
 
 pytest.importorskip("cvc5")
