@@ -23,14 +23,18 @@ class Exit(IntEnum):
 
 # Neither the policy nor the kernel is at fault: a file, a configuration, a missing tool.
 _USAGE = frozenset(
-    "E0111 E0112 E0596 E0602 E0701 E0810 E0811 E0812 E0813 E0814 E0815 E0816 E0820 E0821 "
-    "E0901 E0902 E0908 E1001 E1002 E1101 E1102 E1103 E1104 E1105 E1106".split()
+    "E0111 E0112 E0596 E0602 E0701 E0810 E0811 E0812 E0813 E0814 E0815 E0816 E0820 E0821 E0830 "
+    "E0831 E0832 E0834 E0842 E0844 E0845 E0846 E0847 E0849 E0901 E0902 E0908 E0910 E0911 E0917 "
+    "E0918 E0919 E0920 E1001 E1002 E1101 E1102 E1103 E1104 E1105 E1106 E1107".split()
 )
+
+# What the loader says of an object without a proof is what `compile` says of it.
+_UNPROVEN = {"E0837": "E0594"}
 
 
 def exit_code(diagnostics: Iterable[Diagnostic]) -> Exit:
     """The gravest answer wins: usage over refused over findings over unproven."""
-    codes = [found.code for found in diagnostics if found.is_error]
+    codes = [_UNPROVEN.get(one.code, one.code) for one in diagnostics if one.is_error]
     if any(code in _USAGE for code in codes):
         return Exit.usage
     if any(code.startswith(("E0595", "E08", "E09")) and code != "E0903" for code in codes):
