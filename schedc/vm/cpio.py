@@ -7,8 +7,10 @@ numbers. Every archive is padded to 512 bytes, so archives can be concatenated.
 
 from __future__ import annotations
 
+import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 
 from schedc.records import dataclass
 
@@ -36,6 +38,25 @@ def link(target: str) -> Entry:
 
 def character_device(major: int, minor: int) -> Entry:
     return Entry(stat.S_IFCHR | 0o600, b"", (major, minor))
+
+
+def folders(root: Path, parts: Iterable[str]) -> dict[str, Entry]:
+    """What is below `root` at each of these paths, named from `root`; a path that isn't there adds
+    nothing. Links stay links; what is no file, link or directory is left out."""
+    found: dict[str, Entry] = {}
+    for top in parts:
+        waiting = [root / top] if os.path.lexists(root / top) else []
+        while waiting:
+            path = waiting.pop()
+            name = str(path.relative_to(root))
+            if path.is_symlink():
+                found[name] = link(str(path.readlink()))
+            elif path.is_dir():
+                found[name] = directory()
+                waiting += path.iterdir()
+            elif path.is_file():
+                found[name] = file(path.read_bytes(), executable=bool(path.stat().st_mode & 0o111))
+    return found
 
 
 def archive(entries: Mapping[str, Entry]) -> bytes:

@@ -13,9 +13,11 @@ import json
 from pathlib import Path
 
 from schedc.records import dataclass
-from schedc.vm import cpio, guest, packages, rehearsal
+from schedc.vm import cpio, guest, packages, python_image, rehearsal
 from schedc.vm.elf import libraries
 from schedc.vm.job import ImageKind, Job, check_name
+from schedc.vm.kernels import Kernel
+from schedc.vm.layer import layer
 from schedc.vm.store import Progress, Store, prune, silent
 
 LIBRARY_FOLDER = "usr/lib/x86_64-linux-gnu"
@@ -29,19 +31,25 @@ REHEARSAL = "lib/schedc/rehearsal.o"
 
 @dataclass(frozen=True, slots=True)
 class Image:
+    """layer: an archive that a machine gets on top (see `layer`); no part of the digest."""
+
     path: Path
     digest: str
+    layer: Path | None = None
 
 
-def image(store: Store, kind: ImageKind, progress: Progress = silent) -> Image:
-    """The image of a kind, built if its inputs changed."""
+def image(
+    store: Store, kind: ImageKind, progress: Progress = silent, kernel: Kernel | None = None
+) -> Image:
+    """The image of a kind, built if its inputs changed. Only `bcc` depends on the kernel."""
     programs = guest.small_programs()
-    sets = [packages.BASE]
-    if kind == "tools":
+    if kind != "small":
         programs += guest.workload_programs()
-        sets.append(packages.TOOLS)
+    sets = _sets(kind, kernel)
     inputs = [FORMAT, kind, guest.source_digest(programs), [s.key for s in sets],
               [c.identity for c in guest.available()], rehearsal.digest()]
+    if packages.PYTHON in sets:
+        inputs.append(python_image.FORMAT)
     name = f"{kind}-{hashlib.sha256(json.dumps(inputs).encode()).hexdigest()[:16]}"
 
     def build(into: Path) -> None:
@@ -51,13 +59,35 @@ def image(store: Store, kind: ImageKind, progress: Progress = silent) -> Image:
         entries = contents(trees, built)
         if policy := rehearsal.compiled():
             entries |= {"lib/schedc": cpio.directory(), REHEARSAL: cpio.file(policy)}
+        if packages.PYTHON in sets:
+            entries |= python_image.contents(trees, kernel.release if kernel else "")
         data = cpio.archive(entries)
         (into / "initramfs").write_bytes(data)
         (into / "digest").write_text(hashlib.sha256(data).hexdigest())
 
-    folder = store.entry("images", name, build, progress)
-    prune(store.root / "images", KEPT)
-    return Image(folder / "initramfs", (folder / "digest").read_text())
+    # Those with Python are large, and change with packages only: they don't push out the others.
+    store_kind = "images-python" if packages.PYTHON in sets else "images"
+    folder = store.entry(store_kind, name, build, progress)
+    prune(store.root / store_kind, KEPT)
+    over = None
+    if packages.PYTHON in sets:
+        over = layer(store, packages.tree(store, packages.PYTHON, progress), progress)
+    return Image(folder / "initramfs", (folder / "digest").read_text(), over)
+
+
+def _sets(kind: ImageKind, kernel: Kernel | None) -> list[packages.PackageSet]:
+    match kind:
+        case "small":
+            return [packages.BASE]
+        case "tools":
+            return [packages.BASE, packages.TOOLS]
+        case "python":
+            return [packages.BASE, packages.TOOLS, packages.PYTHON]
+        case "bcc":
+            if kernel is None:
+                raise ValueError("an image with bcc is made for a kernel")
+            headers = packages.headers(kernel.release)
+            return [packages.BASE, packages.TOOLS, packages.PYTHON, packages.BCC, headers]
 
 
 def contents(trees: list[Path], programs: dict[str, Path]) -> dict[str, cpio.Entry]:
@@ -102,9 +132,10 @@ APPLETS = (
 
 
 def with_job(image: Image, job: Job) -> bytes:
-    """The image's archive followed by one that puts a job into /job (see init.c)."""
+    """The image's archive (and its layer), then one that puts a job into /job (see init.c)."""
     entries: dict[str, cpio.Entry] = {}
     for name, data in job.contents().items():
         check_name(name)
         entries[f"job/{name}"] = cpio.file(data, executable=True)
-    return image.path.read_bytes() + cpio.archive(entries)
+    over = image.layer.read_bytes() if image.layer else b""
+    return image.path.read_bytes() + over + cpio.archive(entries)

@@ -21,18 +21,23 @@ MAX_RESULT = 64 << 20
 MAX_FILES = 10_000
 
 Clock = Literal["wall", "icount"]
-ImageKind = Literal["small", "tools"]
+ImageKind = Literal["small", "tools", "python", "bcc"]
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
     """A machine to be made.
 
-    clock: `wall` runs as fast as it can (KVM, or a thread per cpu in emulation) and its times are
-    real ones; `icount` derives all time from instructions executed, on one thread: every run of the
-    same job is bit-identical, but its cpus take turns, so its latencies are no hardware's.
+    clock: `wall` runs as fast as it can and its times are real ones; `icount` derives all time
+    from instructions executed, on one thread: every run of the same job is bit-identical, but its
+    cpus take turns, so its latencies are no hardware's.
+    parallel: in emulation a thread for each cpu, for what measures real times or wants cpus that
+    race each other. QEMU then fails now and then where a kernel patches its own code (ADR 26).
+    Without it the cpus take turns on one thread. Under KVM there is no difference.
     image: `small` has the loader and busybox; `tools` adds hackbench, cyclictest, stress-ng,
-    sysbench and the programs of backends/vm/guest/workloads (as /bin/wl-NAME).
+    sysbench and the programs of backends/vm/guest/workloads (as /bin/wl-NAME); `python` adds
+    Debian's Python and schedc as it is here; `bcc` adds bcc and the kernel's headers, and wants
+    1536 MiB.
     """
 
     kernel: Kernel
@@ -42,6 +47,7 @@ class Shape:
     image: ImageKind = "small"
     threads_per_core: int = 1
     sockets: int = 1
+    parallel: bool = False
 
     def __post_init__(self) -> None:
         if self.cpus < 1 or self.cpus % (self.threads_per_core * self.sockets):

@@ -26,10 +26,10 @@ from pathlib import Path
 from types import TracebackType
 
 from schedc.records import dataclass
-from schedc.vm import qemu as qemu_
+from schedc.vm import oops, qemu as qemu_
 from schedc.vm.acceleration import kvm_works
 from schedc.vm.bootimage import bootable
-from schedc.vm.errors import BOOT_FAILED, TIMED_OUT, VmError, disk_errors
+from schedc.vm.errors import BOOT_FAILED, GUEST_DIED, TIMED_OUT, VmError, disk_errors
 from schedc.vm.image import Image, image, with_job
 from schedc.vm.job import Job, JobResult, Shape, pack, parse_done, unpack
 from schedc.vm.process import Process
@@ -39,11 +39,13 @@ from schedc.vm.store import Progress, Store, prune, silent
 FORMAT = 3
 BOOT_TIMEOUT_S = 90.0
 RESTORE_TIMEOUT_S = 20.0
+LAYER_TIMEOUT_S = 60.0
 # Beyond a job's own time: unpacking, killing, packing, on a busy host.
 GRACE_S = 20.0
 # Emulated instruction-clock seconds last longer than real ones; how much depends on the host.
 ICOUNT_STRETCH = 12.0
-SAVED_KEPT = 6
+# Per kind of entry. Those with Python are large: they are few, and don't push out the others.
+SAVED_KEPT = {"machines": 6, "machines-python": 3}
 IGNORE_SHARED = [{"capability": "x-ignore-shared", "state": True}]
 
 
@@ -66,6 +68,11 @@ class Parts:
         facts = [FORMAT, self.shape.kernel.digest, self.image.digest, self.qemu.identity,
                  command, qemu_.host_key(kvm=self.kvm), self.kernel.name]
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:24]
+
+    @property
+    def saved_kind(self) -> str:
+        """The kind of the store's entry that a saved machine is."""
+        return "machines-python" if self.image.layer else "machines"
 
     def start(
         self, memory: str, initrd: Path | None = None, extra: Sequence[str] = (), kernel: str = ""
@@ -92,10 +99,17 @@ class Parts:
 class Machine:
     """See the module. Make one with `Machine.boot`."""
 
-    def __init__(self, parts: Parts, process: Process | None) -> None:
+    def __init__(
+        self, parts: Parts, begin: Callable[[], Process] | None, progress: Progress = silent,
+        process: Process | None = None,
+    ) -> None:
         self._parts = parts
+        self._begin = begin
+        self._progress = progress
         self._process = process
         self._console = ""
+        self.faults = 0
+        """How often QEMU's emulation failed, so that a job was begun again: see `run`."""
 
     @classmethod
     def boot(
@@ -116,12 +130,28 @@ class Machine:
         parts = prepare(shape, store or Store.default(), progress)
         if shape.clock == "icount":
             return cls(parts, None)
-        if saved:
-            process = _restored(parts, progress, meanwhile)
-        else:
+
+        def begin(meanwhile: Callable[[], object] | None = None) -> Process:
+            if saved:
+                return _restored(parts, progress, meanwhile)
             progress(f"booting {shape.kernel.release}", None)
-            process = booted(parts, parts.anonymous_memory())
-        return cls(parts, process)
+            return booted(parts, parts.anonymous_memory())
+
+        machine = cls(parts, begin, progress, begin(meanwhile))
+        machine._put_layer(machine.run)
+        return machine
+
+    def _put_layer(self, run: Callable[[Job, float], JobResult]) -> None:
+        """Unpack the image's layer, if it has one, over the guest's root, where no job removes
+        it."""
+        if self._parts.image.layer is None:
+            return
+        layer = self._parts.image.layer.read_bytes()
+        done = run(Job({"layer": layer}, "cd / && busybox cpio -idu </job/layer"), LAYER_TIMEOUT_S)
+        if done.status != 0:
+            self.close()
+            notes = tuple(done.console.splitlines()[-4:])
+            raise VmError(BOOT_FAILED, "the guest could not unpack schedc's files", notes=notes)
 
     @property
     def shape(self) -> Shape:
@@ -138,15 +168,38 @@ class Machine:
         return self._process.console if self._process else self._console
 
     @property
+    def closed(self) -> bool:
+        """Whether it can't run any more jobs: it was closed, or its guest died."""
+        return self._process is None and self._parts.shape.clock == "wall"
+
+    @property
     def pid(self) -> int | None:
         return self._process.pid if self._process else None
 
     def run(self, job: Job, timeout_s: float) -> JobResult:
         """Run one job. `timeout_s` is guest time: then the guest kills it, and what it left in
         out/ comes back with `timed_out`. VmError if the guest panics, hangs or is gone; the machine
-        is closed then."""
+        is closed then. A guest that QEMU's emulation killed tells nothing about the job, which is
+        begun again, once, in a fresh machine (`faults` counts)."""
         if self._parts.shape.clock == "icount":
             return self._run_in_own_boot(job, timeout_s)
+        try:
+            return self._run_once(job, timeout_s)
+        except VmError as failure:
+            if not self._emulation_failed(failure) or self._begin is None:
+                raise
+            self.faults += 1
+            self._progress("the emulator failed: beginning again in a fresh machine", None)
+            self._process = self._begin()
+        try:
+            self._put_layer(self._run_once)
+            return self._run_once(job, timeout_s)
+        except VmError as failure:
+            if self._emulation_failed(failure):
+                raise _failed_twice(failure) from failure
+            raise
+
+    def _run_once(self, job: Job, timeout_s: float) -> JobResult:
         if self._process is None:
             raise ValueError("the machine is closed")
         try:
@@ -154,6 +207,11 @@ class Machine:
         except BaseException:
             self.close()
             raise
+
+    def _emulation_failed(self, failure: VmError) -> bool:
+        """Whether it was QEMU's doing that the guest died (the machine is closed already)."""
+        ours = failure.code == GUEST_DIED and not self._parts.kvm
+        return ours and oops.emulation_failed(self._console)
 
     def _run_in_own_boot(self, job: Job, timeout_s: float) -> JobResult:
         store = self._parts.store
@@ -196,7 +254,7 @@ class Machine:
 def prepare(shape: Shape, store: Store, progress: Progress = silent) -> Parts:
     """Find, fetch and build what a machine of this shape needs."""
     qemu = qemu_.find(store, progress)
-    made = image(store, shape.image, progress)
+    made = image(store, shape.image, progress, shape.kernel)
     kernel = bootable(store, shape.kernel, progress)
     kvm = False
     if shape.clock == "wall":
@@ -238,7 +296,7 @@ def _restored(
 ) -> Process:
     """The saved machine of these parts, saved first if there is none."""
     folder = parts.store.entry(
-        "machines", parts.key, lambda into: _save(parts, into, progress), progress
+        parts.saved_kind, parts.key, lambda into: _save(parts, into, progress), progress
     )
     try:
         return _restore(parts, folder, meanwhile)
@@ -252,7 +310,8 @@ def _restored(
 def _save(parts: Parts, into: Path, progress: Progress) -> None:
     progress(f"booting {parts.shape.kernel.release} (saved for next time)", None)
     # A machine that runs keeps its memory file even if the name goes: so not much age is needed.
-    prune(parts.store.root / "machines", SAVED_KEPT, 300.0)
+    for kind, kept in SAVED_KEPT.items():
+        prune(parts.store.root / kind, kept, 300.0)
     prune(parts.store.root / "run", 0, 24 * 3600.0)
     process = booted(parts, parts.file_memory(into / "memory", shared=True))
     try:
@@ -306,6 +365,15 @@ def _receive(process: Process, deadline: float, timeout_s: float) -> JobResult:
         return unpack(done, process.read_bytes(done.size, deadline + GRACE_S))
     except TimeoutError:
         raise _hung(process, timeout_s) from None
+
+
+def _failed_twice(failure: VmError) -> VmError:
+    return VmError(
+        failure.code,
+        "QEMU's emulation failed twice in a row: the guest executed code that is not in its memory",
+        notes=failure.notes,
+        help="try again on a less busy machine; where KVM works it doesn't happen",
+    )
 
 
 def _hung(process: Process, timeout_s: float) -> VmError:

@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from schedc.vm import oops
 from schedc.vm.children import bound
 from schedc.vm.errors import BOOT_FAILED, GUEST_DIED, VmError, disk_errors
 from schedc.vm.qmp import Monitor
@@ -124,7 +125,8 @@ class Process:
             what, code = "QEMU gave up", BOOT_FAILED
         else:
             what = "the guest powered off or QEMU was killed"
-        return VmError(code, what, notes=(*said, *lines[-CONSOLE_TAIL:]))
+        told = oops.beginning(self.console) or lines[-CONSOLE_TAIL:]
+        return VmError(code, what, notes=(*said, *told))
 
     def _stderr_tail(self) -> tuple[str, ...]:
         assert self._process.stderr is not None

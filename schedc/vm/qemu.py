@@ -35,7 +35,9 @@ SKIPPED = (
 )  # fmt: skip
 KERNEL_OPTIONS = (
     "console=ttyS0", "quiet", "loglevel=4", "panic=-1", "nokaslr", "tsc=reliable",
-    "no_timer_check", "mitigations=off", "cryptomgr.notests", "lsm=capability", "audit=0",
+    "no_timer_check", "mitigations=off",
+    # A guest whose kernel has gone wrong must not go on as if nothing had been.
+    "oops=panic", "cryptomgr.notests", "lsm=capability", "audit=0",
     "8250.nr_uarts=1", "random.trust_cpu=off", "init_on_alloc=0",
     f"initcall_blacklist={','.join(SKIPPED)}",
 )  # fmt: skip
@@ -199,7 +201,9 @@ def _processor(shape: Shape, *, kvm: bool) -> list[str]:
         case "wall" if kvm:
             return ["-accel", "kvm", "-cpu", "host"]
         case "wall":
-            return ["-accel", "tcg,thread=multi", "-cpu", "EPYC-Rome"]
+            # Only one thread at a time may write code that another has translated: see ADR 26.
+            threads = "multi" if shape.parallel else "single"
+            return ["-accel", f"tcg,thread={threads}", "-cpu", "EPYC-Rome"]
 
 
 def _escaped(path: Path) -> str:
