@@ -21,6 +21,8 @@ COMMANDS = {
     "vm": Entry("schedc.cli.vm:vm", "Try a policy on a real kernel in a virtual machine."),
     "synth": Entry("schedc.cli.synth:synth", "Make a proved policy for a goal."),
     "policy": Entry("schedc.cli.policy:policy", "List, search, add and compare policies."),
+    "mcp": Entry("schedc.cli.mcp:mcp", "Serve schedc's tools to an agent."),
+    "watch": Entry("schedc.cli.watch:watch", "Unload a policy when the load is another one."),
     "doctor": Entry("schedc.cli.doctor:doctor", "Say what this machine has and lacks."),
     "init": Entry("schedc.cli.init:init", "Write a policy to start from."),
     "completion": Entry("schedc.cli.completion:completion", "Print a shell completion script."),

@@ -193,6 +193,12 @@ _TITLES = {
     "E1211": "a workload's program failed in the guest",
     "E1212": "a metric that nothing measures",
     "E1213": "an rt-app file that can't be taken over",
+    "E1240": "an MCP server that can't be started",
+    "E1241": "arguments that a tool can't take",
+    "E1242": "a call of a tool that was ended",
+    "E1243": "a server that is busy",
+    "E1244": "no such profile",
+    "E1245": "a plan that the server doesn't apply",
 }
 
 # Seen only through bytes, files or options: their pages have no `sched` block.
