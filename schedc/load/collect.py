@@ -1,7 +1,7 @@
 """The profiler's privileged process: loads our own tracing object and prints what it counted.
 
 Input on stdin: one JSON line, `{"object": base64, "seconds": 10, "target": {"kind": "all"|
-"process"|"cgroup"|"tree", "pid": …, "cgroup": …, "level": …}}`. Output on stdout: `{"ready": true}`
+"process"|"cgroup"|"tree", "pid": …, "cgroup": …}}`. Output on stdout: `{"ready": true}`
 once it watches, then, after the time or as soon as stdin ends, one line with the counts (or
 `{"ok": false, …}` as the loader's replies have it). Invariant: nothing stays in the kernel
 afterwards, and names of tasks leave it only as hexadecimal digits.
@@ -27,11 +27,14 @@ from schedc.load.libbpf import Map, Object
 MAX_REQUEST = 8 << 20
 MAX_SECONDS = 86_400.0
 TARGETS = {"all": 0, "process": 1, "cgroup": 2, "tree": 3}
+NEEDED = (1, 1)
+"""Of libbpf, for tracing programs."""
+
 OPTIONAL = "on_waking"
 """Needs a symbol that not every kernel shows; without it, who wakes whom isn't known."""
 
 _GROUP = struct.Struct("<16siI16sIiiI")
-_TASK = struct.Struct("<5QII16sBB6x")
+_TASK = struct.Struct("<4QII16sBB6x")
 _BUCKET = struct.Struct("<IHH")
 
 
@@ -73,7 +76,7 @@ def _request(line: bytes) -> tuple[bytes, float, dict[str, Any]]:
         data = base64.b64decode(asked["object"], validate=True)
         seconds, target = float(asked["seconds"]), dict(asked["target"])
         kind = TARGETS[target["kind"]]
-        numbers = {key: int(target.get(key, 0)) for key in ("pid", "cgroup", "level")}
+        numbers = {key: int(target.get(key, 0)) for key in ("pid", "cgroup")}
     except (ValueError, KeyError, TypeError, OverflowError) as bad:
         raise LoadError(BAD_REQUEST, f"no request of a profile: {type(bad).__name__}") from bad
     if not 0 < seconds <= MAX_SECONDS:
@@ -83,13 +86,12 @@ def _request(line: bytes) -> tuple[bytes, float, dict[str, Any]]:
 
 def _load(data: bytes, target: dict[str, Any], leave_out: tuple[str, ...]) -> Object:
     """Open and load the object; once more without what this kernel may lack."""
-    opened = Object(data, "profile")
+    opened = Object(data, "profile", NEEDED)
     try:
         constants = opened.constants()
         constants.set("target", target["kind"])
         constants.set("target_tgid", target["pid"])
         constants.set("target_cgroup", target["cgroup"])
-        constants.set("target_level", target["level"])
         constants.set("own_tgid", os.getpid())
         for program in opened.programs:
             if program.name in leave_out:
@@ -170,11 +172,12 @@ def _groups(groups: Map, counted: Map, used: int) -> Iterator[list[Any]]:
 
 
 def _tasks(tasks: Map) -> Iterator[list[int]]:
-    """Of each task: its group, cpu time, and whether it ever slept."""
+    """Of each task in a burst: its group, the cpu time of it, and whether it was in it when the
+    profile began."""
     for _, value in tasks.items():
-        _, total, _, _, _, group, _, _, _, sleeps = _TASK.unpack(value)
-        if not sleeps:
-            yield [group, total, sleeps]
+        ran, _, _, slept, group, _, _, whole, _ = _TASK.unpack(value)
+        if ran and not slept:
+            yield [group, ran, int(not whole)]
 
 
 def _hex(name: bytes) -> str:

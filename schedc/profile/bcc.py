@@ -1,0 +1,111 @@
+"""The collector of Debian's bcc (python3-bpfcc).
+
+Input: a target. Output: the command that runs our program with Debian's own python3, and what to
+tell it. Invariant: the program is the text of `backends/profile/profile.bpf.c`, put into bcc's
+words, so that both collectors count the same; bcc is found by what it can do, not by its name: the
+package `bcc` on PyPI is something else.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from schedc.data import read_data
+from schedc.profile.errors import NO_BCC, ProfileError
+from schedc.profile.object import source_text
+from schedc.profile.target import Target
+from schedc.profile.tracing import request
+
+RUNNER = Path(__file__).resolve().parent.parent / "load" / "collect_bcc.py"
+PYTHONS = ("/usr/bin/python3", "/usr/local/bin/python3")
+_TIMEOUT_S = 30.0
+
+_PROBE = """
+import sys
+sys.path.append("/usr/lib/python3/dist-packages")
+try:
+    import bcc
+except ImportError:
+    print("none")
+else:
+    print("yes" if hasattr(bcc, "BPF") else "other")
+"""
+
+HELP = "install Debian's python3-bpfcc and the headers of the running kernel"
+
+
+def find_bcc(pythons: tuple[str, ...] = PYTHONS, modules: Path = Path("/lib/modules")) -> list[str]:
+    """The command line of the runner; E1228 that says what is missing."""
+    reasons = []
+    for python in pythons:
+        if not os.access(python, os.X_OK):
+            continue
+        match _ask(python):
+            case "yes":
+                if not (modules / platform.release() / "build").exists():
+                    raise ProfileError(NO_BCC, "the headers of the running kernel are missing",
+                                       notes=("bcc compiles against them",), help=HELP)
+                return [python, "-I", str(RUNNER)]
+            case "other":
+                reasons.append("the `bcc` that is there is the package of PyPI, which is "
+                               "something else")  # fmt: skip
+            case _:
+                reasons.append(f"{python} has no bcc")
+    raise ProfileError(
+        NO_BCC, reasons[0] if reasons else "there is no python3 of the system", help=HELP
+    )
+
+
+def _ask(python: str) -> str:
+    try:
+        done = subprocess.run(
+            [python, "-I", "-c", _PROBE], capture_output=True, text=True, check=False,
+            timeout=_TIMEOUT_S, stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired):
+        return "none"
+    return done.stdout.strip()
+
+
+def bcc_request(target: Target, seconds: float) -> dict[str, Any]:
+    return {"text": bcc_text(), **request(target, seconds)}
+
+
+# --- the text -----------------------------------------------------------------------------------
+
+_MAPS = {
+    "BPF_MAP_TYPE_HASH": "BPF_HASH({name}, {key}, {value}, {size});",
+    "BPF_MAP_TYPE_ARRAY": "BPF_ARRAY({name}, {value}, {size});",
+    "BPF_MAP_TYPE_PERCPU_ARRAY": "BPF_PERCPU_ARRAY({name}, {value}, {size});",
+    "BPF_MAP_TYPE_PERCPU_HASH": "BPF_TABLE(\"percpu_hash\", {key}, {value}, {name}, {size});",
+}
+_MAP = re.compile(
+    r"struct \{\n\t__uint\(type, (?P<type>\w+)\);\n\t__uint\(max_entries, (?P<size>[^)]+)\);\n"
+    r"\t__type\(key, (?P<key>[^)]+)\);\n\t__type\(value, (?P<value>[^)]+)\);\n"
+    r"\} (?P<name>\w+) SEC\(\"\.maps\"\);"
+)
+_PROGRAM = re.compile(r'SEC\("tp_btf/(?P<event>\w+)"\)\nint \w+\(u64 \*ctx\)')
+_CALLS = (
+    (re.compile(r"bpf_map_lookup_elem\(&(\w+), "), r"\1.lookup("),
+    (re.compile(r"bpf_map_update_elem\(&(\w+), ([^;]+?), BPF_NOEXIST\)"), r"\1.insert(\2)"),
+    (re.compile(r"bpf_map_delete_elem\(&(\w+), "), r"\1.delete("),
+    (re.compile(r"\bctx\[(\d)\]"), r"ctx->args[\1]"),
+    (re.compile(r"bpf_get_current_task_btf\(\)"), "(void *)bpf_get_current_task()"),
+    (re.compile(r"\n#include [^\n]+"), "\n"),
+    (re.compile(r"\nchar _license[^\n]+"), "\n"),
+)
+
+
+def bcc_text() -> str:
+    """Our program in bcc's words."""
+    text = _MAP.sub(lambda m: _MAPS[m["type"]].format(**m.groupdict()), source_text())
+    text = _PROGRAM.sub(r"RAW_TRACEPOINT_PROBE(\g<event>)", text)
+    for pattern, put in _CALLS:
+        text = pattern.sub(put, text)
+    histogram = read_data("backends/profile/include/histogram.h")
+    return histogram.replace('#include "kernel.h"', "") + text
