@@ -20,7 +20,7 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from bench.subjects import (
@@ -81,7 +81,7 @@ kill $hog
 class Row:
     """What happened to one policy. Waits in ms: of the unpinned victims as they saw it, and the
     longest of any task as the scheduler counted it, with its class. `loaded_s`: how long it
-    stayed."""
+    stayed. `faults`: how often QEMU's emulation failed and a part was begun again (ADR 26)."""
 
     policy: str
     kernel: str
@@ -97,6 +97,7 @@ class Row:
     children: int | None
     restarts: int | None
     problem: str
+    faults: int = 0
 
     @property
     def good(self) -> bool:
@@ -175,7 +176,7 @@ class Campaign:
                       if (Path(name).stem, kernel.release, compiler) not in self.done]  # fmt: skip
             if not wanted:
                 continue
-            shape = Shape(kernel, cpus=CPUS, memory_mib=512, image="tools")
+            shape = Shape(kernel, cpus=CPUS, memory_mib=512, image="tools", parallel=True)
             machine: Machine | None = None
             for name, compiler in wanted:
                 say(f"{Path(name).stem} on {kernel.release} ({compiler})")
@@ -201,12 +202,14 @@ class Campaign:
     def _row(self, machine: Machine, one: Subject, rate: int, full: bool) -> Row:
         if not full:
             return attaches(machine, one)
+        before = machine.faults
         row = survive(machine, one, rate, self.seconds)
         if not self.hotplug:
             return row
         restarts, problem = hotplug(machine, one)
         problem = "; ".join(filter(None, (row.problem, problem)))
-        return Row(**{**asdict(row), "restarts": restarts, "problem": problem})
+        faults = machine.faults - before
+        return replace(row, restarts=restarts, problem=problem, faults=faults)
 
 
 def table(rows: Iterable[Row]) -> str:

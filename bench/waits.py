@@ -240,7 +240,8 @@ def campaign(
 ) -> Iterator[Row]:
     """A row for each policy, in one machine as long as that lives."""
     store = Store.default()
-    shape = Shape(Kernels(store).resolve(kernel), cpus=CPUS, memory_mib=512, image="tools")
+    found = Kernels(store).resolve(kernel)
+    shape = Shape(found, cpus=CPUS, memory_mib=512, image="tools", parallel=True)
     machine: Machine | None = None
     try:
         for name in names:

@@ -152,9 +152,11 @@ def check(
                     machine, loaded.policy.object, settings=loaded.policy.settings,
                     c_text=loaded.text, hold_s=hold,
                 )  # fmt: skip
+                faults = machine.faults
         wrong = diagnostics_of(verdict, loaded.source)
         if as_json:
-            click.echo(json.dumps({"policy": loaded.policy.name, **verdict_json(verdict)}))
+            found_out = {**verdict_json(verdict), "emulator_faults": faults}
+            click.echo(json.dumps({"policy": loaded.policy.name, **found_out}))
         else:
             click.echo(verdict_text(verdict, details=False))
         found += wrong
@@ -209,7 +211,8 @@ def _lines() -> Callable[[str, float | None], None]:
     said: set[str] = set()
 
     def show(what: str, fraction: float | None, /) -> None:
-        slow = fraction is not None or "saved for next time" in what or "waiting" in what
+        told = ("saved for next time", "waiting", "beginning again")
+        slow = fraction is not None or any(words in what for words in told)
         if slow and what not in said:
             said.add(what)
             click.echo(f"schedc: {what}", err=True)

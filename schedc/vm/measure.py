@@ -79,7 +79,8 @@ class Run:
 class RunReport:
     """A whole measurement; void runs are in `runs` with their reasons.
 
-    `classes` and `queues` are the names that the policy's counters go by.
+    `classes` and `queues` are the names that the policy's counters go by. `emulator_faults`: how
+    often a run was begun again because QEMU's emulation had failed.
     """
 
     workload: str
@@ -95,6 +96,7 @@ class RunReport:
     notes: tuple[str, ...] = ()
     classes: tuple[str, ...] = ()
     queues: tuple[str, ...] = ()
+    emulator_faults: int = 0
 
     @property
     def void_runs(self) -> tuple[Run, ...]:

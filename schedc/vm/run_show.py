@@ -201,6 +201,7 @@ def report_json(report: RunReport) -> dict[str, Any]:
         "cpus": report.cpus, "settings": dict(report.settings), "spin_rate": report.spin_rate,
         "runs": len(report.runs), "void": len(report.void_runs), "notes": list(report.notes),
         "classes": list(report.classes), "queues": list(report.queues),
+        "emulator_faults": report.emulator_faults,
         "comparisons": [
             {
                 "metric": one.metric, "unit": METRICS[one.metric].unit,

@@ -18,6 +18,7 @@ from schedc.vm.machine import Machine
 from schedc.vm.show import diagnostics_of
 from schedc.vm.store import Store
 from schedc.vm.verdict import Outcome, Verdict
+from tests.vm.live import live
 from tests.vm.objects import fixture_object
 
 pytestmark = [pytest.mark.vm, pytest.mark.timeout(600)]
@@ -38,13 +39,13 @@ def boot(spec: str) -> Machine:
 
 @pytest.fixture(scope="module")
 def machine() -> Iterator[Machine]:
-    with boot("6.18") as machine:
+    with live(lambda: boot("6.18")) as machine:
         yield machine
 
 
 @pytest.fixture(scope="module", params=["6.16", "6.18", "7"])
 def each(request: pytest.FixtureRequest) -> Iterator[Machine]:
-    with boot(request.param) as machine:
+    with live(lambda: boot(request.param)) as machine:
         yield machine
 
 

@@ -18,6 +18,7 @@ from schedc.vm.job import Job, JobResult, Shape
 from schedc.vm.kernels import Kernel, Kernels
 from schedc.vm.machine import Machine, prepare
 from schedc.vm.store import Store
+from tests.vm.live import live
 from tests.vm.objects import fixture_object
 
 pytestmark = [pytest.mark.vm, pytest.mark.timeout(600)]
@@ -40,7 +41,7 @@ def kernel() -> Kernel:
 
 @pytest.fixture(scope="module")
 def machine(kernel: Kernel) -> Iterator[Machine]:
-    with Machine.boot(Shape(kernel)) as machine:
+    with live(lambda: Machine.boot(Shape(kernel))) as machine:
         yield machine
 
 

@@ -27,6 +27,7 @@ from schedc.vm.kernels import Kernels
 from schedc.vm.machine import Machine
 from schedc.vm.store import Store
 from schedc.vm.verdict import ClassStats, QueueStats, Verdict, parse_report
+from tests.vm.live import live
 
 POLICIES = Path(__file__).parent / "policies"
 KERNEL = "6.18"
@@ -112,16 +113,22 @@ def compiled(text: str, change: Callable[[str], str] | None = None) -> Compiled:
 
 
 @contextmanager
-def machine(cpus: int = 2, sockets: int = 1, kernel: str = KERNEL) -> Iterator[Machine]:
-    """A machine with workloads, or a skip that says why there is none."""
-    try:
-        found = Kernels(Store.default()).resolve(kernel)
-        shape = Shape(found, cpus=cpus, memory_mib=512, image="tools", sockets=sockets)
-        booted = Machine.boot(shape)
-    except VmError as failure:
-        pytest.skip(f"no virtual machine: {failure.message}")
-    with booted:
-        yield booted
+def machine(
+    cpus: int = 2, sockets: int = 1, kernel: str = KERNEL, *, parallel: bool = False
+) -> Iterator[Machine]:
+    """A machine with workloads that lives for each test, or a skip that says why there is none."""
+
+    def boot() -> Machine:
+        try:
+            found = Kernels(Store.default()).resolve(kernel)
+            return Machine.boot(
+                Shape(found, cpus, 512, image="tools", sockets=sockets, parallel=parallel)
+            )
+        except VmError as failure:
+            pytest.skip(f"no virtual machine: {failure.message}")
+
+    with live(boot) as lives:
+        yield lives
 
 
 def trial(
