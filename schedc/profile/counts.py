@@ -148,7 +148,7 @@ class _Reader:
 
     def _wakes(self, names: dict[int, str]) -> Iterator[tuple[str, str, int]]:
         found: dict[tuple[str, str], int] = defaultdict(int)
-        for source, target, count in self._rows("edges", 3):
+        for source, target, count in self._rows("edges", 3) if self.data["wakers"] is True else ():
             to = names.get(_number(target) - 1)
             if to is not None:
                 found[names.get(_number(source) - 1, NOT_A_TASK), to] += _number(count)

@@ -7,7 +7,6 @@ with all that a diagnostic shows. Invariant: every failure that a user can meet 
 from __future__ import annotations
 
 NO_TARGET = "E1220"
-VANISHED = "E1221"
 NO_RIGHTS = "E1222"
 NO_KERNEL_SUPPORT = "E1223"
 DAMAGED = "E1224"
