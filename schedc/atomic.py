@@ -12,8 +12,8 @@ import tempfile
 from pathlib import Path
 
 
-def write_atomically(path: Path, data: bytes) -> None:
-    """Replace `path` by `data` as a whole; the mode of an existing file is kept."""
+def write_atomically(path: Path, data: bytes, mode: int | None = None) -> None:
+    """Replace `path` by `data` as a whole; without a `mode` that of an existing file is kept."""
     if path.exists() and not path.is_file():
         # A device or a pipe: there is nothing to rename over, and nothing to keep.
         with open(path, "wb") as file:
@@ -26,7 +26,7 @@ def write_atomically(path: Path, data: bytes) -> None:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-            os.fchmod(file.fileno(), _mode(target))
+            os.fchmod(file.fileno(), _mode(target) if mode is None else mode)
         Path(temporary).replace(target)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)

@@ -42,13 +42,13 @@ def expand(names: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def write_output(name: str, data: bytes) -> None:
+def write_output(name: str, data: bytes, mode: int | None = None) -> None:
     """Write a result to a file, atomically, or to stdout if the name is `-`."""
     if name == "-":
         _write_stdout(data)
         return
     try:
-        write_atomically(Path(name), data)
+        write_atomically(Path(name), data, mode)
     except OSError as failure:
         raise cannot_write(name, failure) from failure
 
