@@ -22,7 +22,7 @@ from schedc.diagnostics.model import error
 if TYPE_CHECKING:
     from schedc.diagnostics.model import Diagnostic
     from schedc.vm.kernels import Kernel, Listed
-    from schedc.vm.store import Progress
+    from schedc.vm.store import Progress, Store
 
 COMMANDS = {
     "kernels": Entry("schedc.cli.vm:kernels", "List kernels: cached, and on the mirror."),
@@ -78,8 +78,12 @@ def kernels(refresh: bool, everything: bool, as_json: bool) -> Exit:
 @kernel_option
 @click.option("--tools/--no-tools", default=True, show_default=True,
               help="Also what `vm run` needs: stress-ng, rt-tests, sysbench.")
+@click.option("--python", is_flag=True,
+              help="Also guests with Python, which tests of the loader need.")
+@click.option("--bcc", is_flag=True,
+              help="Also guests with bcc, for the kernels whose headers the mirror has.")
 @format_option
-def fetch(specs: tuple[str, ...], tools: bool) -> Exit:
+def fetch(specs: tuple[str, ...], tools: bool, python: bool, bcc: bool) -> Exit:
     """Fetch everything that the virtual machine needs, and the newest kernel of each series given.
 
     Afterwards `vm check` and `vm run` need no network. Safe to interrupt: it goes on where it
@@ -95,13 +99,31 @@ def fetch(specs: tuple[str, ...], tools: bool) -> Exit:
         found = qemu.find(store, progress)
         got = [Kernels(store).fetch(spec, progress) for spec in specs or ("latest",)]
         image(store, "small", progress)
-        if tools:
-            image(store, "tools", progress)
+        for kind, wanted in (("tools", tools), ("python", python)):
+            if wanted:
+                image(store, kind, progress)
+        without = [] if not bcc else [k.release for k in got if not _with_bcc(store, k, progress)]
     version = ".".join(map(str, found.version))
     click.echo(f"qemu {version} ({'system' if found.origin.startswith('/') else 'cache'})")
     for kernel in got:
         click.echo(f"kernel {kernel.release}")
+    for release in without:
+        click.echo(f"no bcc for {release}: the mirror has no headers of it any more")
     return Exit.fine
+
+
+def _with_bcc(store: Store, kernel: Kernel, progress: Progress) -> bool:
+    """Fetch what a guest with bcc needs on this kernel; False if its headers can't be had."""
+    from schedc.vm.apt import Apt
+    from schedc.vm.image import image
+    from schedc.vm.packages import cached, headers
+
+    wanted = headers(kernel.release)
+    known = Apt(store).names("linux-headers-")
+    if not cached(store, wanted) and not set(wanted.alone) <= set(known):
+        return False
+    image(store, "bcc", progress, kernel)
+    return True
 
 
 @click.command()

@@ -13,7 +13,7 @@ from pathlib import Path
 from schedc.vm import cpio
 from schedc.vm.elf import libraries
 
-FORMAT = 2
+FORMAT = 3
 LIBRARIES = "usr/lib/x86_64-linux-gnu"
 PROGRAMS = (
     "usr/bin/python3.13", "usr/bin/setpriv", "usr/bin/unshare", "usr/bin/nsenter", "usr/bin/chrt",
@@ -21,7 +21,7 @@ PROGRAMS = (
     "usr/sbin/getpcaps", "usr/sbin/setcap",
 )  # fmt: skip
 # Opened by name at run time, so no program's headers tell of them.
-LOADED = ("libbpf.so.1", "libbcc.so.0")
+LOADED = ("libbpf.so.1", "libbcc.so.0", "librt.so.1", "libdl.so.2", "libpthread.so.0")
 USERS = b"""\
 root:x:0:0:root:/root:/bin/sh
 user:x:1000:1000:user:/tmp:/bin/sh
