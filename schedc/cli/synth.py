@@ -15,12 +15,16 @@ import click
 from schedc.cli.console import Console
 from schedc.cli.failure import Exit, Failure
 from schedc.cli.frame import Entry, LazyGroup
+from schedc.cli.looking import looking_options
 from schedc.cli.options import format_option
 
 if TYPE_CHECKING:
+    from schedc.profile.model import Profile
+    from schedc.sim.scenario import Scenario
     from schedc.synth.engine import Engine, Outcome
     from schedc.synth.evaluate import Backend
     from schedc.synth.goal import Goal
+    from schedc.synth.messages import Profiled
     from schedc.synth.run import Finished, Request, Told
     from schedc.workload.model import Workload
 
@@ -36,8 +40,10 @@ _SHAPE = ("cpus", "llcs", "smt")
               help="The same by name; the first counts, the next break ties.")
 @click.option("--constraint", "constraints", metavar="METRIC>=F", multiple=True,
               help="What must hold: 0.95 is 95% of the default scheduler's; or with a unit.")
-@click.option("-w", "--workload", metavar="W", default="wakeup", show_default=True,
-              help="A workload by name (see `schedc vm workloads`), or a file.")
+@click.option("-w", "--workload", metavar="W",
+              help="A workload by name (see `schedc vm workloads`), or a file.  [default: wakeup]")
+@click.option("--profile", metavar="P.json",
+              help="Work on what was profiled: schedc profile -o P.json.")
 @click.option("-p", "--param", "params", metavar="NAME=VALUE", multiple=True,
               help="Set a parameter of the workload.")
 @click.option("--engine", type=click.Choice(["auto", "llm", "search"]), default="auto",
@@ -69,6 +75,9 @@ _SHAPE = ("cpus", "llcs", "smt")
 @click.option("--kernel", default="latest", show_default=True, help="The VM's kernel.")
 @click.option("--resume", metavar="RUN", help="Go on with a run: its folder, or its name.")
 @click.option("--replay", metavar="RUN", help="Repeat a run from its journal; nothing is made.")
+@click.option("--watch", is_flag=True,
+              help="Go on looking at the machine, and begin anew when the load is another one.")
+@looking_options
 @click.option("--keep/--no-keep", default=True,
               help="Put what is good into the repository.  [default: on]")
 @click.option("-o", "--output", metavar="FILE", help="Write the policy there.")
@@ -86,14 +95,19 @@ def synth(ctx: click.Context, /, **options: Any) -> Exit | None:
     from schedc.synth.engine.llm.endpoint import EndpointError
     from schedc.synth.goal import BadGoal
     from schedc.synth.journal import JournalError
+    from schedc.synth.profiled import ThinProfile
 
     try:
+        if options["watch"]:
+            from schedc.cli.synth_watch import watch
+
+            return watch(options, lambda profile: _synth(options, profile))
         return _synth(options)
-    except (BadGoal, JournalError, EndpointError) as failure:
+    except (BadGoal, JournalError, EndpointError, ThinProfile) as failure:
         raise Failure(failure.diagnostic) from failure
 
 
-def _synth(options: Mapping[str, Any]) -> Exit:
+def _synth(options: Mapping[str, Any], profile: Profile | None = None) -> Exit:
     from schedc.repository.library import Library
     from schedc.repository.place import RepositoryError
     from schedc.sim.errors import SimError
@@ -110,7 +124,7 @@ def _synth(options: Mapping[str, Any]) -> Exit:
         workload = request.scenario.workload
         engine = _engine(engine_name, model, options["prices"], frozen)
     else:
-        request, workload = _request(options)
+        request, workload = _request(options, profile)
         engine = _engine(options["engine"], options["model"], options["prices"], frozen)
         folder = runs.new_folder(request.goal)
     show = _Show(request.goal, options["as_json"])
@@ -164,19 +178,31 @@ def _kept(folder: Path, new: bool) -> Iterator[None]:
         raise
 
 
-def _request(options: Mapping[str, Any]) -> tuple[Request, Workload]:
-    """What the options ask for; nothing is spent before it is understood."""
+def _request(
+    options: Mapping[str, Any], profile: Profile | None = None
+) -> tuple[Request, Workload]:
+    """What the options ask for; nothing is spent before it is understood. `profile`: one that was
+    taken just now."""
     from schedc.cli.chosen_workload import chosen_workload
     from schedc.sim import machine as machines
     from schedc.sim.scenario import Scenario
     from schedc.synth.execute import Limits
     from schedc.synth.goal import parse, with_implied
     from schedc.synth.infer import infer
+    from schedc.synth.profiled import label
     from schedc.synth.run import Request
 
     if not options["words"] and not options["objectives"]:
         raise click.UsageError('say what for: --goal "low p99", or --objective wakeup_p99:min')
-    workload, settings = chosen_workload(options["workload"], options["params"])
+    flags = {name: options[name] for name in _SHAPE if options[name] is not None}
+    kept = None
+    if profile is not None or options["profile"] is not None:
+        kept, scenario, flags = _profiled(options, flags, profile)
+        workload, name = scenario.workload, label(kept)
+    else:
+        name = options["workload"] or "wakeup"
+        workload, settings = chosen_workload(name, options["params"])
+        scenario = Scenario(workload, settings, machines.machine(options["machine"], flags))
     if options["objectives"]:
         goal = parse(options["words"] or "", options["objectives"], options["constraints"])
     else:
@@ -186,17 +212,26 @@ def _request(options: Mapping[str, Any]) -> tuple[Request, Workload]:
                          options["constraints"])
             goal = replace(goal, constraints=(*goal.constraints, *more.constraints))
     goal = with_implied(goal, workload.metrics)
-    flags = {name: options[name] for name in _SHAPE if options[name] is not None}
-    machine = machines.machine(options["machine"], flags)
     limits = Limits(
         options["max_rounds"], options["max_tokens"], options["max_cost"], options["max_time"]
     )
     shape = tuple(f"{name}={value}" for name, value in flags.items())
     return Request(
-        goal, Scenario(workload, settings, machine), options["params"], limits, options["runs"],
-        options["seed"], options["jobs"], options["keep"], options["workload"],
-        (options["machine"], *shape),
+        goal, scenario, options["params"], limits, options["runs"], options["seed"],
+        options["jobs"], options["keep"], name, (options["machine"], *shape), kept,
     ), workload  # fmt: skip
+
+
+def _profiled(
+    options: Mapping[str, Any], flags: Mapping[str, int], profile: Profile | None
+) -> tuple[Profiled, Scenario, dict[str, int]]:
+    """The scenario that a profile stands for, and what the run keeps of it."""
+    from schedc.cli.chosen_profile import chosen_profile, scenario_of
+
+    if options["workload"] is not None or options["params"]:
+        raise click.UsageError("--profile is the workload: leave --workload and -p out")
+    profile = profile or chosen_profile(options["profile"])
+    return scenario_of(profile, options["machine"], flags)
 
 
 def _engine(name: str, model: str, prices: Iterable[str], frozen: bool) -> Engine:

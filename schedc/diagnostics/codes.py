@@ -141,6 +141,7 @@ _TITLES = {
     "E0821": "the virtual machine took too long",
     "E0822": "a result that can't be trusted",
     "E0823": "the virtual machine died",
+    "E0824": "the emulation failed twice in a row",
     # -- 09xx run time, simulator ---------------------------------------------------------------
     "N0900": "a policy that is simulated without a proof",
     "E0901": "no C compiler for the simulator found",

@@ -56,6 +56,22 @@ class Trait:
 
 
 @dataclass(frozen=True, slots=True)
+class Profiled:
+    """A profile that the run works on, so that it goes on without the profile's file: the workload
+    made of it (`text`, TOML), and what the profile says of the work. `overload` as in `Observed`;
+    `busy`: cpus in use, on average."""
+
+    text: str
+    fingerprint: str
+    traits: tuple[Trait, ...]
+    overload: float
+    cpus: int
+    busy: float
+    collector: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Observed:
     """What the work is. `fingerprint` is the same for the same kind of work."""
 
@@ -198,15 +214,15 @@ class Ended:
 
 
 Message = (
-    Started | Observed | Planned | Turn | Answered | Candidate | Judged | Simulated | Best | Tried
-    | Learned | Ended
+    Started | Profiled | Observed | Planned | Turn | Answered | Candidate | Judged | Simulated
+    | Best | Tried | Learned | Ended
 )  # fmt: skip
 
 _KINDS: dict[str, type] = {
     one.__name__.lower(): one
     for one in (
-        Started, Observed, Planned, Turn, Answered, Candidate, Judged, Simulated, Best, Tried,
-        Learned, Ended,
+        Started, Profiled, Observed, Planned, Turn, Answered, Candidate, Judged, Simulated, Best,
+        Tried, Learned, Ended,
     )
 }  # fmt: skip
 

@@ -1,9 +1,11 @@
 """The observation agent: what is this work?
 
 Input: a scenario. Output: an `Observed` message: facts with numbers, from one simulated run under
-the default scheduler and from the workload's description. Invariant: names of groups and tasks come
-out as data: at most 15 bytes of letters, digits and `_.:-`, anything else as an opaque number; the
-fingerprint of the same kind of work is the same, whatever its names and exact figures.
+the default scheduler and from the workload's description; where the workload is made of a profile,
+the facts are the profile's, and the run tells how well the simulator repeats it. Invariant: names
+of groups and tasks come out as data: at most 15 bytes of letters, digits and `_.:-`, anything else
+as an opaque number; the fingerprint of the same kind of work is the same, whatever its names and
+exact figures.
 """
 
 from __future__ import annotations
@@ -15,18 +17,23 @@ from collections.abc import Iterator
 from schedc.sim.results import Group, RunResult
 from schedc.sim.run import simulate
 from schedc.sim.scenario import Arm, Options, Scenario
-from schedc.synth.messages import Observed, Trait
+from schedc.synth.messages import Observed, Profiled, Trait
 from schedc.workload.model import Ref
 
 _PLAIN = re.compile(r"[A-Za-z0-9_.:-]{1,15}", re.ASCII)
 
 
-def observe(scenario: Scenario, seed: int) -> Observed:
+def observe(scenario: Scenario, seed: int, profiled: Profiled | None = None) -> Observed:
     """Watch the work for one run. Raises `SimError` if it can't be simulated at all."""
     report = simulate(
         [Arm("eevdf", built_in="eevdf")], scenario, Options(runs=1, first_seed=seed)
     )
     result = next((run.result for run in report.runs if run.result is not None), None)
+    if profiled is not None:
+        traits = (*profiled.traits, *_repeated(result, profiled))
+        return Observed(
+            scenario.workload.name, profiled.fingerprint, traits, profiled.overload
+        )
     traits = tuple(_traits(result, scenario)) if result is not None else ()
     overload = next((one.value for one in traits if one.subject == "machine"), 0.0)
     return Observed(
@@ -52,6 +59,20 @@ def _traits(result: RunResult, scenario: Scenario) -> Iterator[Trait]:
     for number, group in enumerate(result.groups):
         if group.runs:
             yield _trait(named(group.name, number), _comm(group.name, scenario), group, span)
+
+
+def _repeated(result: RunResult | None, profiled: Profiled) -> Iterator[Trait]:
+    """How busy the simulator's machine is with the profile's work: far from the profile's own
+    figure, what is found there may not hold."""
+    if result is None:
+        return
+    busy = sum(group.cpu_ns for group in result.groups) / max(result.ended_ns, 1)
+    yield Trait(
+        "simulator",
+        f"in the simulator this work keeps {busy:.2f} cpus busy, "
+        f"in the profile {profiled.busy:.2f}",
+        busy, "cpus",
+    )  # fmt: skip
 
 
 def _comm(group: str, scenario: Scenario) -> str:

@@ -27,7 +27,7 @@ from schedc.synth.execute import Limits, Result, Watch, execute
 from schedc.synth.goal import Goal
 from schedc.synth.journal import Journal, JournalError, step_key
 from schedc.synth.learn import Kept, learn
-from schedc.synth.messages import Ended, Learned, Observed, Planned, Started
+from schedc.synth.messages import Ended, Learned, Observed, Planned, Profiled, Started
 from schedc.synth.observe import observe
 from schedc.synth.plan import plan
 from schedc.synth.written import written
@@ -50,6 +50,8 @@ class Request:
     """The workload's name or file, as written."""
     machine: tuple[str, ...] = ("server",)
     """The machine, as written: a name, then `cpus=8` and the like."""
+    profiled: Profiled | None = None
+    """The profile that the scenario's workload is made of, if it is made of one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +97,11 @@ def synthesize(
     told = told or Told()
     with Journal(folder, frozen=frozen) as journal:
         started = _started(request, engine, journal)
+        if (profiled := request.profiled) is not None:
+            journal.once(step_key("profile"), Profiled, lambda: profiled)
         observed = journal.once(
-            step_key("observe"), Observed, lambda: observe(request.scenario, request.seed)
+            step_key("observe"), Observed,
+            lambda: observe(request.scenario, request.seed, request.profiled),
         )
         told.observed(observed)
         planned = journal.once(

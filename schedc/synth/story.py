@@ -19,6 +19,7 @@ from schedc.synth.messages import (
     Message,
     Observed,
     Planned,
+    Profiled,
     Simulated,
     Started,
     Tried,
@@ -40,6 +41,9 @@ def _lines(message: Message, texts: dict[int, Candidate]) -> Iterator[str]:
             yield from goal_lines(message.goal)
             model = f" ({message.model})" if message.model else ""
             yield f"engine: {message.engine}{model}, seed {message.seed}, schedc {message.version}"
+        case Profiled():
+            yield (f"profile: {message.seconds:.3g} s by {visible(message.collector)}, "
+                   f"{message.cpus} cpus, {message.busy:.2f} of them busy")
         case Observed():
             yield from observed_lines(message)
         case Planned():

@@ -1,0 +1,81 @@
+"""Options of commands that look at the machine again and again: what at, how often, until when.
+
+Input: what stands on the command line, and the profile to compare with. Output: `Looks`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from schedc.profile.looks import Looks
+    from schedc.profile.model import Profile
+    from schedc.profile.target import Target
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Span(click.ParamType):
+    """A time such as 10s or 500ms; comes out in seconds."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        from schedc.workload.quantity import parse_time
+
+        if isinstance(value, float):
+            return value
+        ns = parse_time(str(value))
+        if not ns:
+            self.fail(f"`{str(value)[:20]}` is no time: write 10s, or 500ms", param, ctx)
+        return ns / 1e9
+
+
+def looking_options(command: F) -> F:
+    """What is looked at, how often, and what counts as another load."""
+    for option in reversed((
+        click.option("--pid", type=click.IntRange(1), help="Look at this process only."),
+        click.option("--cgroup", metavar="C", help="Look at this control group only."),
+        click.option("--every", metavar="TIME", type=Span(), default="60s", show_default=True,
+                     help="From the beginning of a look to that of the next."),
+        click.option("--look", "seconds", metavar="TIME", type=Span(), default="5s",
+                     show_default=True, help="How long a look is."),
+        click.option("--drift", "limit", type=click.FloatRange(0, 1, min_open=True), default=0.3,
+                     show_default=True, help="Farther than that from the profile, for two looks "
+                     "in a row, is another load: 0 is the same one, 1 has nothing in common."),
+        click.option("--collector", type=click.Choice(["auto", "bcc", "bpf", "proc"]),
+                     default="auto", show_default=True, help="What watches the tasks."),
+        click.option("--looks", "most", type=click.IntRange(0), default=0,
+                     help="End after so many looks.  [default: go on]"),
+    )):  # fmt: skip
+        command = option(command)
+    return command
+
+
+def target_of(options: Mapping[str, Any]) -> Target:
+    """What is to be looked at. Raises `ProfileError` if it isn't there."""
+    from schedc.profile import target
+
+    if options["pid"] is not None and options["cgroup"] is not None:
+        raise click.UsageError("--pid or --cgroup, not both")
+    if options["pid"] is not None:
+        return target.process(options["pid"])
+    if options["cgroup"] is not None:
+        return target.cgroup(options["cgroup"])
+    return target.EVERYTHING
+
+
+def looks_of(options: Mapping[str, Any], old: Profile) -> Looks:
+    """Looks at the target, as often as the options say."""
+    from schedc.profile.collect import collect
+    from schedc.profile.looks import Looks, Pace
+
+    target = target_of(options)
+    seconds, collector = options["seconds"], options["collector"]
+    return Looks(
+        old, Pace(max(options["every"], seconds), options["limit"]),
+        lambda: collect(target, seconds, collector),
+    )  # fmt: skip
