@@ -99,9 +99,10 @@ def fetch(specs: tuple[str, ...], tools: bool, python: bool, bcc: bool) -> Exit:
         found = qemu.find(store, progress)
         got = [Kernels(store).fetch(spec, progress) for spec in specs or ("latest",)]
         image(store, "small", progress)
-        for kind, wanted in (("tools", tools), ("python", python)):
-            if wanted:
-                image(store, kind, progress)
+        if tools:
+            image(store, "tools", progress)
+        if python:
+            image(store, "python", progress)
         without = [] if not bcc else [k.release for k in got if not _with_bcc(store, k, progress)]
     version = ".".join(map(str, found.version))
     click.echo(f"qemu {version} ({'system' if found.origin.startswith('/') else 'cache'})")
