@@ -29,7 +29,14 @@ from schedc.records import dataclass
 from schedc.vm import oops, qemu as qemu_
 from schedc.vm.acceleration import kvm_works
 from schedc.vm.bootimage import bootable
-from schedc.vm.errors import BOOT_FAILED, GUEST_DIED, TIMED_OUT, VmError, disk_errors
+from schedc.vm.errors import (
+    BOOT_FAILED,
+    EMULATION_FAILED,
+    GUEST_DIED,
+    TIMED_OUT,
+    VmError,
+    disk_errors,
+)
 from schedc.vm.image import Image, image, with_job
 from schedc.vm.job import Job, JobResult, Shape, pack, parse_done, unpack
 from schedc.vm.process import Process
@@ -369,7 +376,7 @@ def _receive(process: Process, deadline: float, timeout_s: float) -> JobResult:
 
 def _failed_twice(failure: VmError) -> VmError:
     return VmError(
-        failure.code,
+        EMULATION_FAILED,
         "QEMU's emulation failed twice in a row: the guest executed code that is not in its memory",
         notes=failure.notes,
         help="try again on a less busy machine; where KVM works it doesn't happen",
