@@ -25,7 +25,7 @@ MAX_REPLY = 16 << 20
 PATIENCE_S = 20.0
 LOAD_PATIENCE_S = 180.0
 """The verifier, attaching, and going back to what ran before if either fails."""
-START_S = 10.0
+START_S = 60.0
 
 
 class Client:

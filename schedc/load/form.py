@@ -38,6 +38,11 @@ class Form:
             raise Malformed(f"`{name}` of {self._what} is of another type")
         return value
 
+    def value(self, name: str) -> Any:
+        """A part that somebody else reads."""
+        self._taken.add(name)
+        return self._values.get(name)
+
     def has(self, name: str) -> bool:
         return name in self._values
 

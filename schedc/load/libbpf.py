@@ -18,7 +18,7 @@ from typing import Any
 
 from schedc.load.btf import Btf, Constant
 from schedc.load.errors import BAD_SETTING, CANNOT_LOAD, LoadError
-from schedc.load.library import Library, library, words
+from schedc.load.library import NEEDED, Library, library, words
 from schedc.records import dataclass
 
 STRUCT_OPS = 26  # BPF_MAP_TYPE_STRUCT_OPS
@@ -188,8 +188,10 @@ class _OpenOptions(ctypes.Structure):
 class Object:
     """An opened object. Use as a context: leaving it closes everything that isn't attached."""
 
-    def __init__(self, data: bytes, name: str = "schedc") -> None:
-        self.lib = library()
+    def __init__(
+        self, data: bytes, name: str = "schedc", needed: tuple[int, int] = NEEDED
+    ) -> None:
+        self.lib = library(needed)
         self.lib.said()
         self._data = ctypes.create_string_buffer(data, len(data))  # libbpf reads it in place
         options = _OpenOptions(ctypes.sizeof(_OpenOptions), name.encode("ascii", "replace"))

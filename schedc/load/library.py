@@ -86,7 +86,9 @@ class Library:
         self.messages: list[str] = []
         self._said = 0
         for name, signature in _SIGNATURES.items():
-            function = getattr(handle, name)
+            function = getattr(handle, name, None)
+            if function is None:
+                continue  # newer than this library: it's missed when it is called
             function.restype = _TYPES[signature[0]]
             function.argtypes = [_TYPES[one] for one in signature[1:]]
         self._libc = ctypes.CDLL(None)
@@ -125,21 +127,22 @@ class Library:
 
 
 @cache
-def library() -> Library:
-    """libbpf, if it is there and new enough; E0834 otherwise."""
+def library(needed: tuple[int, int] = NEEDED) -> Library:
+    """libbpf, if it is there and new enough; E0834 otherwise. Schedulers need `NEEDED`, tracing
+    programs less."""
     try:
         handle = ctypes.CDLL("libbpf.so.1", use_errno=True)
     except OSError as missing:
         raise LoadError(
             NO_LIBBPF, "libbpf can't be loaded", notes=(str(missing)[:200],),
-            help=f"install libbpf1 {_dotted(NEEDED)} or later; `bpftool` can stand in for it",
+            help=f"install libbpf1 {_dotted(needed)} or later; bpftool can stand in for schedulers",
         ) from missing
     version = (int(handle.libbpf_major_version()), int(handle.libbpf_minor_version()))
-    if version < NEEDED:
+    if version < needed:
         raise LoadError(
-            NO_LIBBPF, f"libbpf is version {_dotted(version)}; {_dotted(NEEDED)} is needed",
+            NO_LIBBPF, f"libbpf is version {_dotted(version)}; {_dotted(needed)} is needed",
             notes=("an older one can't attach a sched_ext scheduler (error 524)",),
-            help=f"install libbpf1 {_dotted(NEEDED)} or later (Debian 13 has 1.5)",
+            help=f"install libbpf1 {_dotted(needed)} or later (Debian 13 has 1.5)",
         )
     return Library(handle, version)
 
