@@ -45,6 +45,8 @@ from schedc.vm.store import Progress, Store, prune, silent
 
 FORMAT = 3
 BOOT_TIMEOUT_S = 90.0
+# Unpacking a large image takes its time on a busy host: bytes a second, at the least.
+SLOWEST_UNPACKING = 2e6
 RESTORE_TIMEOUT_S = 20.0
 LAYER_TIMEOUT_S = 60.0
 # Beyond a job's own time: unpacking, killing, packing, on a busy host.
@@ -52,7 +54,7 @@ GRACE_S = 20.0
 # Emulated instruction-clock seconds last longer than real ones; how much depends on the host.
 ICOUNT_STRETCH = 12.0
 # Per kind of entry. Those with Python are large: they are few, and don't push out the others.
-SAVED_KEPT = {"machines": 6, "machines-python": 3}
+SAVED_KEPT = {"machines": 8, "machines-python": 3}
 IGNORE_SHARED = [{"capability": "x-ignore-shared", "state": True}]
 
 
@@ -274,7 +276,8 @@ def prepare(shape: Shape, store: Store, progress: Progress = silent) -> Parts:
 
 
 def booted(parts: Parts, memory: str, timeout_s: float = BOOT_TIMEOUT_S) -> Process:
-    """A machine booted from nothing, waiting for its first job."""
+    """A machine booted from nothing, waiting for its first job. A large image has more time."""
+    timeout_s += parts.image.path.stat().st_size / SLOWEST_UNPACKING
     process = parts.start(memory)
     try:
         line = process.read_line(time.monotonic() + timeout_s)

@@ -239,7 +239,7 @@ def test_what_runs_first_in_a_fresh_machine_is_thrown_away(monkeypatch: pytest.M
 
 def boot() -> Machine:
     try:
-        return Machine.boot(Shape(Kernels(Store.default()).resolve("6.18")))
+        return Machine.boot(Shape(Kernels(Store.default()).resolve("6.18"), memory_mib=256))
     except VmError as failure:
         pytest.skip(f"no virtual machine: {failure.message}")
 

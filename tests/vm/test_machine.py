@@ -33,7 +33,7 @@ def kernel() -> Kernel:
     store = Store.default()
     try:
         kernel = Kernels(store).resolve("6.18")
-        prepare(Shape(kernel), store)
+        prepare(Shape(kernel, memory_mib=256), store)
     except VmError as failure:
         pytest.skip(f"no virtual machine: {failure.message}")
     return kernel
@@ -41,7 +41,7 @@ def kernel() -> Kernel:
 
 @pytest.fixture(scope="module")
 def machine(kernel: Kernel) -> Iterator[Machine]:
-    with live(lambda: Machine.boot(Shape(kernel))) as machine:
+    with live(lambda: Machine.boot(Shape(kernel, memory_mib=256))) as machine:
         yield machine
 
 
@@ -101,7 +101,7 @@ def test_a_job_that_takes_all_memory_ends_and_the_machine_lives(machine: Machine
 
 
 def test_a_panic_is_told_from_the_console(kernel: Kernel) -> None:
-    with Machine.boot(Shape(kernel)) as machine:
+    with Machine.boot(Shape(kernel, memory_mib=256)) as machine:
         with pytest.raises(VmError) as caught:
             run(machine, "echo c >/proc/sysrq-trigger; sleep 100")
         assert caught.value.code == GUEST_DIED
@@ -110,7 +110,7 @@ def test_a_panic_is_told_from_the_console(kernel: Kernel) -> None:
 
 
 def test_a_guest_that_powers_off_is_an_error_and_not_a_wait(kernel: Kernel) -> None:
-    with Machine.boot(Shape(kernel)) as machine, pytest.raises(VmError) as caught:
+    with Machine.boot(Shape(kernel, memory_mib=256)) as machine, pytest.raises(VmError) as caught:
         run(machine, "poweroff -f; sleep 100")
     assert caught.value.code == GUEST_DIED
 
@@ -119,7 +119,7 @@ def test_two_at_once_do_not_disturb_each_other(kernel: Kernel) -> None:
     results: dict[int, str] = {}
 
     def one(number: int) -> None:
-        with Machine.boot(Shape(kernel)) as machine:
+        with Machine.boot(Shape(kernel, memory_mib=256)) as machine:
             results[number] = run(machine, f"echo {number} >/tmp/n; sleep 0.5; cat /tmp/n").console
 
     threads = [threading.Thread(target=one, args=(n,)) for n in range(2)]
@@ -131,7 +131,7 @@ def test_two_at_once_do_not_disturb_each_other(kernel: Kernel) -> None:
 
 
 def test_closing_leaves_no_process_and_no_file(kernel: Kernel) -> None:
-    with Machine.boot(Shape(kernel)) as machine:
+    with Machine.boot(Shape(kernel, memory_mib=256)) as machine:
         pid, folder = machine.pid, machine._process.folder  # type: ignore[union-attr]
         assert pid is not None and alive(pid)
     assert not alive(pid)
@@ -146,7 +146,8 @@ from schedc.vm.job import Job, Shape
 from schedc.vm.kernels import Kernels
 from schedc.vm.machine import Machine
 from schedc.vm.store import Store
-with Machine.boot(Shape(Kernels(Store.default()).resolve({kernel.release!r}))) as machine:
+kernel = Kernels(Store.default()).resolve({kernel.release!r})
+with Machine.boot(Shape(kernel, memory_mib=256)) as machine:
     print(machine.pid, flush=True)
     machine.run(Job({{}}, "sleep 1000"), 2000)
 """
@@ -215,7 +216,7 @@ def test_a_loader_waits_in_a_machine_for_checks(kernel: Kernel) -> None:
     shown = "tr '\\0' ' ' </proc/$PPID/cmdline"
     loader = ("schedc-load", "--object", "policy.o", "--report", "out/load.json", "--", "sh", "-c")
     job = Job({"policy.o": fixture_object("fifo")}, command=(*loader, shown))
-    with Machine.boot(Shape(kernel)) as machine:
+    with Machine.boot(Shape(kernel, memory_mib=256)) as machine:
         assert machine.run(job, PATIENCE_S).console.startswith("schedc-load --await")
         # It is good for one job; the next one starts its own.
         assert machine.run(job, PATIENCE_S).console.startswith("schedc-load --object")

@@ -37,7 +37,8 @@ def compiled(path: Path) -> Loaded:
 def boot(kernel: str, image: str, *, parallel: bool = False) -> Machine:
     try:
         found = Kernels(Store.default()).resolve(kernel)
-        return Machine.boot(Shape(found, image=image, parallel=parallel))
+        memory = 256 if image == "small" else 512
+        return Machine.boot(Shape(found, 2, memory, image=image, parallel=parallel))
     except VmError as failure:
         pytest.skip(f"no virtual machine: {failure.message}")
 
