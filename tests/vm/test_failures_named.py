@@ -1,5 +1,6 @@
 """Failures of the machine that no test can wait for, with a stand-in for QEMU's process."""
 
+import os
 import platform
 import shutil
 from pathlib import Path
@@ -36,7 +37,8 @@ class Silent:
 
 def parts_of(process: Silent) -> Any:
     kernel = SimpleNamespace(release="7.0-test")
-    return SimpleNamespace(start=lambda _memory: process, shape=SimpleNamespace(kernel=kernel))
+    shape, image = SimpleNamespace(kernel=kernel), SimpleNamespace(path=Path(os.devnull))
+    return SimpleNamespace(start=lambda _memory: process, shape=shape, image=image)
 
 
 @pytest.mark.parametrize(
