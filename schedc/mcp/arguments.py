@@ -169,10 +169,14 @@ class Simulate(OfPolicy, OfWorkload):
         description="What to compare with: `eevdf` (the kernel's default) and `fifo` are the "
         "simulator's own; others are policies of the library.",
     )  # fmt: skip
-    cpus: int = Field(default=8, ge=1, le=64, description="Cpus of the simulated machine.")
-    llcs: int = Field(default=2, ge=1, le=16, description="Its last-level caches.")
-    smt: int = Field(default=2, ge=1, le=4, description="Threads of a core.")
-    nodes: int = Field(default=1, ge=1, le=8, description="Its NUMA nodes.")
+    cpus: int | None = Field(
+        default=None, ge=1, le=64,
+        description="Cpus of the simulated machine. Default: 8, in 2 last-level caches and cores "
+        "of 2 threads; of a profile: as many as were profiled, each a core of its own.",
+    )  # fmt: skip
+    llcs: int | None = Field(default=None, ge=1, le=16, description="Its last-level caches.")
+    smt: int | None = Field(default=None, ge=1, le=4, description="Threads of a core.")
+    nodes: int | None = Field(default=None, ge=1, le=8, description="Its NUMA nodes.")
     runs: int = Field(
         default=10, ge=1, le=20,
         description="Runs of each scheduler, in pairs of one seed; fewer than 5 give no verdict.",

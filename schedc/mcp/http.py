@@ -75,6 +75,7 @@ def listen(address: str, token_file: Path | None) -> Listening:
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind((str(host), port))
+        bound.listen(64)  # who reads the address below may come at once
     except OSError as failure:
         bound.close()
         raise refuse(

@@ -66,13 +66,13 @@ def _target(arguments: take.CreateProfile) -> Target:
     return cgroup(arguments.cgroup) if arguments.cgroup is not None else EVERYTHING
 
 
-def workload_text(id_: str, setup: Setup) -> str:
-    """The workload of a profile, as TOML."""
+def workload_text(id_: str, setup: Setup) -> tuple[str, int]:
+    """The workload of a profile, as TOML, and how many cpus were profiled."""
     from schedc.profile.workload import workload_toml
 
     profile = _found(id_, setup)
     with told():
-        return workload_toml(profile)
+        return workload_toml(profile), profile.cpus
 
 
 def _found(id_: str, setup: Setup) -> Profile:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 
-from schedc.diagnostics.model import Diagnostic, error
+from schedc.diagnostics.model import Diagnostic
 from schedc.diagnostics.render.located import Sources
 from schedc.mcp import arguments as take, results as give
 from schedc.mcp.refusal import Refused, listed, rendered
@@ -142,20 +142,20 @@ def unproved(found: Read, proof: Proof) -> None:
     failed = why_not(proof)
     if proof.verdict is Verdict.proved:
         return
-    if proof.run is not None:
-        failed = (*failed, _story(found, proof))
-    raise Refused(*found.analysis.diagnostics, *failed, sources=found.sources)
+    raise Refused(
+        *found.analysis.diagnostics, *failed, sources=found.sources, more=_story(found, proof)
+    )
 
 
-def _story(found: Read, proof: Proof) -> Diagnostic:
-    """The run as a last diagnostic, so that it comes with the others."""
+def _story(found: Read, proof: Proof) -> str:
+    """The run that refutes a policy, told; empty if there is none."""
+    if proof.run is None:
+        return ""
     from schedc.refute.story import tell
 
-    assert proof.run is not None
     told = tell(proof.run, found.policy, found.source, alone=False)
-    lines = [line for line in told.rstrip("\n").split("\n") if "--replay" not in line]
-    return error("E0594", f"`{proof.policy}` is {proof.verdict.value}: no object is made of it",
-                 None, notes=["\n".join(lines[:-1]).rstrip()])  # fmt: skip
+    # How to replay it is for who has the file.
+    return told.partition("\nreplay: ")[0]
 
 
 def _checked(

@@ -11,10 +11,13 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from schedc.diagnostics.codes import CODES
 from schedc.diagnostics.model import Diagnostic, error
 from schedc.diagnostics.render import Format, render_all
 from schedc.diagnostics.render.json import diagnostic_object
 from schedc.diagnostics.render.located import Sources
+from schedc.diagnostics.render.visible import visible
+from schedc.mcp import quote
 
 CANT_START = "E1240"
 BAD_ARGUMENTS = "E1241"
@@ -22,22 +25,40 @@ ENDED = "E1242"
 BUSY = "E1243"
 NO_PROFILE = "E1244"
 NOT_APPLIED = "E1245"
+UNKNOWN = "E0849"
 
 _MOST_SAID = 20_000
 
 
 class Refused(Exception):
-    """A tool's work was refused. `sources`: the text that the diagnostics are about."""
+    """A tool's work was refused. `sources`: the text that the diagnostics are about. `more`: what
+    else there is to tell, such as the run that refutes a policy."""
 
-    def __init__(self, *diagnostics: Diagnostic, sources: Sources | None = None) -> None:
+    def __init__(
+        self, *diagnostics: Diagnostic, sources: Sources | None = None, more: str = ""
+    ) -> None:
         super().__init__("; ".join(one.message for one in diagnostics))
         self.diagnostics = diagnostics
         self.sources = sources
+        self.more = more
+
+    @property
+    def text(self) -> str:
+        """All of it, as the command line shows it."""
+        said = rendered(self.diagnostics, self.sources)
+        return f"{said}\n\n{self.more.rstrip()}" if self.more else said
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        """The diagnostics as values."""
+        return listed(self.diagnostics, self.sources)
 
 
 def refuse(code: str, message: str, *notes: str, help: str | None = None) -> Refused:
-    """One diagnostic without a place."""
-    return Refused(error(code, message, None, notes=list(notes), help=help))
+    """One diagnostic without a place. A code that another process sent and nobody knows is told as
+    the loader's failure."""
+    known = code if code in CODES else UNKNOWN
+    return Refused(error(known, message, None, notes=list(notes), help=help))
 
 
 def rendered(diagnostics: Iterable[Diagnostic], sources: Sources | None) -> str:
@@ -50,10 +71,12 @@ def listed(diagnostics: Iterable[Diagnostic], sources: Sources | None) -> list[d
     rows = [diagnostic_object(one, sources or Sources(None)) for one in diagnostics]
     return [
         {
-            "code": row["code"], "severity": row["severity"], "message": row["message"],
+            "code": row["code"], "severity": row["severity"], "message": visible(row["message"]),
             "line": row["span"]["start"]["line"] if row["span"] else None,
             "column": row["span"]["start"]["column"] if row["span"] else None,
-            "label": row["label"], "notes": row["notes"], "help": row["help"],
+            "label": visible(row["label"]),
+            "notes": [quote.block(note, _MOST_SAID) for note in row["notes"]],
+            "help": quote.block(row["help"], _MOST_SAID) if row["help"] else None,
             "page": f"schedc://errors/{row['code']}",
         }
         for row in rows

@@ -33,7 +33,7 @@ from pydantic import ValidationError
 
 from schedc import __version__
 from schedc.mcp import quote, resources
-from schedc.mcp.refusal import BAD_ARGUMENTS, Refused, listed, refuse, rendered
+from schedc.mcp.refusal import BAD_ARGUMENTS, Refused, refuse
 from schedc.mcp.schema import schema_of
 from schedc.mcp.tools import Tool, offered
 from schedc.mcp.workers import Workers
@@ -148,8 +148,7 @@ def answer(found: dict[str, Any]) -> CallToolResult:
 
 def failed(refused: Refused) -> CallToolResult:
     """A refusal as a tool error."""
-    found = refused.diagnostics, refused.sources
-    return _error(rendered(*found), listed(*found))
+    return _error(refused.text, refused.rows)
 
 
 def _error(text: str, rows: list[dict[str, Any]]) -> CallToolResult:

@@ -44,8 +44,8 @@ def simulate(arguments: take.Simulate, setup: Setup) -> give.Simulated:
     for name in arguments.against:
         arms.append(_named(_other(name), [one.name for one in arms]))
     with told():
-        shape = {name: getattr(arguments, name) for name in ("cpus", "llcs", "smt", "nodes")}
-        scenario = Scenario(work.workload, work.settings, machine.machine("server", shape))
+        made = machine.machine("server", _shape(arguments, work.cpus))
+        scenario = Scenario(work.workload, work.settings, made)
         report = run(arms, scenario, Options(arguments.runs, arguments.seed))
     said = show.diagnostics(report)
     if not report.of(first.name):
@@ -62,6 +62,14 @@ def simulate(arguments: take.Simulate, setup: Setup) -> give.Simulated:
         policy=first.name, workload=work.workload.name, machine=scenario.machine.describe(),
         runs=len(report.runs), void=len(report.void_runs), rows=rows, proved=is_proved, text=text,
     )  # fmt: skip
+
+
+def _shape(arguments: take.Simulate, profiled: int | None) -> dict[str, int]:
+    """What is asked of the machine. A profile doesn't say which cpus share a core or a cache, so
+    each is a core of its own."""
+    shape = {} if profiled is None else {"cpus": profiled, "llcs": 1, "smt": 1}
+    asked = {name: getattr(arguments, name) for name in ("cpus", "llcs", "smt", "nodes")}
+    return shape | {name: value for name, value in asked.items() if value is not None}
 
 
 def vm_trial(arguments: take.VmTrial, setup: Setup) -> give.Tried:

@@ -23,7 +23,7 @@ from types import FrameType
 from typing import Any
 
 from schedc.diagnostics.render.visible import visible
-from schedc.mcp.refusal import Refused, listed, rendered
+from schedc.mcp.refusal import Refused
 from schedc.mcp.setup import Setup
 from schedc.mcp.tools import TOOLS
 from schedc.vm.children import PR_SET_PDEATHSIG
@@ -55,12 +55,7 @@ def call(tool: str, arguments: dict[str, Any], setup: Setup) -> dict[str, Any]:
         result = found.work(found.arguments.model_validate(arguments), setup)
         return {"result": result.model_dump(mode="json")}
     except Refused as refused:
-        return {
-            "refused": {
-                "text": rendered(refused.diagnostics, refused.sources),
-                "diagnostics": listed(refused.diagnostics, refused.sources),
-            }
-        }
+        return {"refused": {"text": refused.text, "diagnostics": refused.rows}}
     except Exception as bug:
         traceback.print_exc()
         return {"bug": visible(f"{type(bug).__name__}: {bug}")[:200]}

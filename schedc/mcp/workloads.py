@@ -24,11 +24,12 @@ from schedc.workload.table import near
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """A workload, its file, and its settings."""
+    """A workload, its file, and its settings; `cpus`: of the machine that was profiled."""
 
     workload: Workload
     source: Source
     settings: Mapping[str, Setting]
+    cpus: int | None = None
 
 
 def list_workloads(arguments: take.Nothing, setup: Setup) -> give.Workloads:
@@ -64,19 +65,20 @@ def show_workload(arguments: take.ShowWorkload, setup: Setup) -> give.ShownWorkl
 
 def chosen(arguments: take.OfWorkload, setup: Setup) -> Chosen:
     """What the arguments name; mistakes in a text are refused against its lines."""
+    cpus = None
     if arguments.workload is not None:
         workload, source = _shipped(arguments.workload)
     elif arguments.workload_toml is not None:
         workload, source = _written(arguments.workload_toml, "workload.toml")
     else:
         assert arguments.profile is not None
-        text = profiles.workload_text(arguments.profile, setup)
+        text, cpus = profiles.workload_text(arguments.profile, setup)
         workload, source = _written(text, "profile.toml")
     given = [f"{name}={value}" for name, value in arguments.params.items()]
     settings, wrong = registry.settings(workload, given)
     if wrong:
         raise Refused(*wrong)
-    return Chosen(workload, source, settings)
+    return Chosen(workload, source, settings, cpus)
 
 
 def _shipped(name: str) -> tuple[Workload, Source]:
