@@ -45,11 +45,11 @@ def main() -> int:
         reply = _serve(sys.stdin.buffer.readline(MAX_REQUEST))
     except LoadError as failure:
         reply = failure.as_json()
-    _say(reply)
+    say(reply)
     return 0 if reply.get("ok", True) else 2
 
 
-def _say(reply: Mapping[str, Any]) -> None:
+def say(reply: Mapping[str, Any]) -> None:
     with suppress(BrokenPipeError):
         sys.stdout.write(json.dumps(reply, separators=(",", ":")) + "\n")
         sys.stdout.flush()
@@ -60,14 +60,14 @@ def _serve(line: bytes) -> dict[str, Any]:
     with _load(data, target, leave_out=()) as loaded:
         links = [program.attach() for program in loaded.programs if program.fd >= 0]
         began = time.monotonic()
-        _nudge()
-        _say({"ready": True})
-        _wait(seconds)
-        _nudge()
+        nudge()
+        say({"ready": True})
+        wait(seconds)
+        nudge()
         took = time.monotonic() - began
         for link in links:
             link.destroy()
-        return {"ok": True, "seconds": took, **_counts(loaded)}
+        return {"ok": True, "seconds": took, **counts(loaded)}
 
 
 def _request(line: bytes) -> tuple[bytes, float, dict[str, Any]]:
@@ -105,7 +105,7 @@ def _load(data: bytes, target: dict[str, Any], leave_out: tuple[str, ...]) -> Ob
         return _load(data, target, (OPTIONAL,))
 
 
-def _nudge() -> None:
+def nudge() -> None:
     """Run on each cpu for a moment: a task that never gives its cpu up is seen then."""
     allowed = os.sched_getaffinity(0)
     for cpu in sorted(allowed):
@@ -115,7 +115,7 @@ def _nudge() -> None:
         os.sched_setaffinity(0, allowed)
 
 
-def _wait(seconds: float) -> None:
+def wait(seconds: float) -> None:
     """Until the time is over or stdin ends."""
     select.select([sys.stdin.buffer], [], [], seconds)
 
@@ -123,7 +123,7 @@ def _wait(seconds: float) -> None:
 # --- reading the maps ---------------------------------------------------------------------------
 
 
-def _counts(loaded: Object) -> dict[str, Any]:
+def counts(loaded: Object) -> dict[str, Any]:
     def named(name: str) -> Map:
         found = loaded.map(name)
         if found is None:

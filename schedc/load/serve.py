@@ -274,16 +274,19 @@ def _listen(where: Places) -> socket.socket:
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
     listener.setblocking(False)
     try:
-        where.socket.unlink(missing_ok=True)
+        # In its place only when it is ready: who finds it can connect.
+        new = where.socket.with_suffix(".new")
+        new.unlink(missing_ok=True)
         before = os.umask(0o177)
         try:
-            listener.bind(str(where.socket))
+            listener.bind(str(new))
         finally:
             os.umask(before)
         if (group := group_id()) is not None and os.geteuid() == 0:
-            os.chown(where.socket, 0, group)
-        where.socket.chmod(0o660)
+            os.chown(new, 0, group)
+        new.chmod(0o660)
         listener.listen(MAX_CLIENTS)
+        new.replace(where.socket)
     except OSError as failure:
         raise LoadError(NO_STATE, f"{where.socket}: {failure.strerror}",
                         help="run the loader as root, or as the service `schedc`") from failure

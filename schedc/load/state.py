@@ -11,6 +11,7 @@ import errno
 import json
 import os
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -125,7 +126,8 @@ class State:
         except OSError as failure:
             raise _unusable(self._where.state, failure) from failure
         finally:
-            probe.unlink(missing_ok=True)
+            with suppress(OSError):
+                probe.unlink(missing_ok=True)
 
     # --- quarantine
 
