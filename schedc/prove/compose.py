@@ -251,8 +251,24 @@ def _paced(
         return Failure(
             f"the share of `{site.queue.name}` may be 0", "at least 1%, over 1 ms", site.line.span
         )
+    endless = _endless(site)
+    if endless is not None:
+        return endless
     turn = site.times.turn(site.queue)
     return Paced(wanted, above, share, period, turn, late, aged)
+
+
+def _endless(site: _Site) -> Failure | None:
+    """A stint is paid in full when it ends, and an unlimited one may have lasted for hours before
+    anybody waited: its line then stays closed, or behind the others of its `share`, as long."""
+    for rule in site.policy.rules:
+        if rule.queue == site.queue.name and isinstance(rule.slice, ir.SliceUnlimited):
+            return Failure(
+                f"`{site.queue.name}` pays for all of an unlimited stint, which may have run for "
+                "any time before anybody waited, and is not served until that is made up for",
+                "give it a slice that ends: `slice 20ms`", rule.span,
+            )  # fmt: skip
+    return None
 
 
 def _counted(site: _Site, wanted: Demand, above: Above, count: int) -> Way | Failure:
@@ -294,6 +310,9 @@ def _portion(site: _Site, wanted: Demand, above: Above, portions: dict[str, int]
             "a count stands above a `share`: any number of short stints may reset it",
             "give the counted line a share of time", site.line.span,
         )  # fmt: skip
+    endless = _endless(site)
+    if endless is not None:
+        return endless
     others = tuple(
         (parts, site.times.turn(site.policy.queue(name)))
         for name, parts in portions.items()

@@ -350,6 +350,26 @@ def test_what_is_not_argued_is_unproven(dispatch: str, queue: str, reason: str) 
     assert failure.hint
 
 
+@pytest.mark.parametrize(
+    ("dispatch", "more"),
+    [
+        ("take a at most 20% every 50ms\n take b at most 20% every 50ms\n take c", ""),
+        ("share a 1, b 1, c 1", ""),
+        ("take a at most 20% every 50ms\n take b\n take c", "cap b at 30% every 100ms"),
+    ],
+)
+def test_whose_stints_may_be_endless_pays_without_end(dispatch: str, more: str) -> None:
+    """Seen in the simulator (tests/sim/test_campaign.py): it waits for as long as a stint lasted
+    before it came."""
+    text = three(dispatch).replace("class c\n", f"class c\n{more}\n")
+    endless = text.replace("to b slice 4ms", "to b slice unlimited contended 4ms")
+    failure = found(endless, "b")
+    assert isinstance(failure, Failure)
+    assert "pays for all of an unlimited stint" in failure.reason
+    assert not isinstance(found(text, "b"), Failure)
+    assert not isinstance(found(endless, "a"), Failure), "who stands above waits as long as before"
+
+
 def test_short_stints_below_a_count() -> None:
     queue = "queue c by vtime within -20ms..100ms\nstate task.v : vtime of c"
     text = three("take a at most 3\n take b at most 20% every 50ms\n take c", "", queue)

@@ -71,6 +71,13 @@ def test_a_class_that_nobody_stores_is_found_anew() -> None:
     assert judge(random_subject(2577), ()).wrong == []
 
 
+def test_what_pays_for_endless_stints_is_not_proved() -> None:
+    """The campaign's one exceeded bound: 388 ms in a queue for which 83 ms had been proved."""
+    outcome = judge(random_subject(480), ())
+    assert outcome.verdict == "unproven"
+    assert "pays for all of an unlimited stint" in outcome.reason
+
+
 @pytest.mark.slow
 def test_campaign() -> None:
     most = int(os.environ.get("SCHEDC_CAMPAIGN_POLICIES", "1000"))
@@ -127,6 +134,33 @@ def test_contenders_of_hogs(tmp_path: Path) -> None:
     text = "queue 0 0 0 1 0\nprofile 0 0 0 0 0 100 1 hog\n" + "actor 0 0 2 0 0\n" * 3
     result = run_text(written(HOGS.format(slice="20ms")), tmp_path, text)
     assert worst(result) == (40 * MS, 3)
+
+
+ENDLESS = """\
+policy endless 1.0.0
+assume runnable <= 32 per cpu
+queue batch fifo
+queue rest fifo
+class nice when nice > 0
+class rest
+enqueue nice to batch slice unlimited contended 5ms
+enqueue rest to rest slice 5ms
+dispatch {{ {dispatch} }}
+"""
+
+
+@pytest.mark.parametrize(
+    "dispatch", ["share batch 1, rest 1", "take batch at most 50% every 40ms\n  take rest"]
+)
+def test_an_endless_stint_is_paid_in_full(dispatch: str, tmp_path: Path) -> None:
+    """A batch task has the cpu to itself for some 350 ms, until others come; it is served again
+    only when its line has made up for all of that. So such a line has no proof."""
+    text = (
+        "queue 0 0 0 1 0\nqueue 1 0 0 1 0\nprofile 5 0 0 0 0 100 1 batch\n"
+        "profile 0 0 0 0 0 100 1 rest\nactor 0 0 2 0 0\nactor 1 0 0 500000000 350000000\n"
+    )
+    subject = written(ENDLESS.format(dispatch=dispatch))
+    assert worst(run_text(subject, tmp_path, text))[0] >= 300 * MS
 
 
 def test_a_late_tick_is_waited_for(tmp_path: Path) -> None:
