@@ -14,6 +14,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from math import ceil
 
 from schedc.ir import nodes as ir
@@ -54,6 +55,26 @@ class Attack:
     until_ns: int
 
 
+class _Known:
+    """What is asked about one policy again and again, by the number of cpus."""
+
+    def __init__(self, policy: Policy) -> None:
+        self.policy = policy
+        self.shapes = cache(lambda cpus: shapes(policy, cpus))
+        self.possible = cache(lambda shape, cpus: tuple(possible(policy, shape, cpus)))
+        self.thresholds = thresholds(policy)
+
+
+_last: list[_Known] = []
+
+
+def _known(policy: Policy) -> _Known:
+    """Of the policy that was asked about last: its adversaries come one after the other."""
+    if not _last or _last[0].policy is not policy:
+        _last[:] = [_Known(policy)]
+    return _last[0]
+
+
 def attack(policy: Policy, proof: Proof, number: int) -> Attack:
     """One adversary of a policy that is proved."""
     return _Maker(policy, proof, number).made()
@@ -66,7 +87,7 @@ class _Maker:
         self.kind = KINDS[number % len(KINDS)]
         self.topology = self.draw.choice(TOPOLOGIES)
         self.tunes = {t.name: self._value(t) for t in policy.tunes}
-        self.program = Program(policy, self.topology, self.tunes)
+        self.known = _known(policy)
         self.told_apart = self._shapes()
         self.profiles: dict[Profile, int] = {}
         self.actors: list[str] = []
@@ -91,11 +112,12 @@ class _Maker:
         family = self._families()
         everywhere = frozenset(range(self.topology.cpus))
         packed = 2 if self.policy.pack is not None else 0
+        program = Program(self.policy, self.topology, self.tunes) if self.policy.cpu_sets else None
         for queue in self.policy.queues:
             confined = [
-                self.program.cpus_of(cls.cpus)
+                program.cpus_of(cls.cpus)
                 for rule, cls in zip(self.policy.rules, self.policy.classes, strict=True)
-                if rule.queue == queue.name and cls.affinity == "confine" and cls.cpus
+                if rule.queue == queue.name and cls.affinity == "confine" and cls.cpus and program
             ]
             cpus = (confined[0] if confined else everywhere) & everywhere or everywhere
             plain = any(
@@ -120,7 +142,7 @@ class _Maker:
     def _shapes(self) -> list[tuple[list[Shape], list[Shape]]]:
         """For each class light shapes and heavy ones, those that may be told apart here."""
         found = []
-        for several in shapes(self.policy, self.topology.cpus).values():
+        for several in self.known.shapes(self.topology.cpus).values():
             sides = [
                 [s for s in side if s.profile.exe < 0 and not s.profile.within and self._fits(s)]
                 for side in (several.light, several.heavy)
@@ -143,7 +165,7 @@ class _Maker:
             if self.policy.queue(name).domain != "cpu"
         }  # fmt: skip
         queue_of = {rule.cls: rule.queue for rule in self.policy.rules}
-        classes = possible(self.policy, shape, self.topology.cpus)
+        classes = self.known.possible(shape, self.topology.cpus)
         return compared.isdisjoint(queue_of[name] for name in classes)
 
     def _kind_of_task(self) -> Shape:
@@ -194,7 +216,7 @@ class _Maker:
         """As those that refute: a victim, and competitors that all do the same."""
         draw = self.draw
         light, heavy = draw.choice(self.told_apart), draw.choice(self.told_apart)
-        behaviour = draw.choice(list(behaviours(self.policy, (0, *thresholds(self.policy)[:3]))))
+        behaviour = draw.choice(list(behaviours(self.policy, (0, *self.known.thresholds[:3]))))
         rival, crowd = draw.choice(heavy[1]), self._crowd()
         how = _RENAMES if behaviour.comms else _HOW[behaviour.how]
         for _ in range(max(1, crowd // 8)):
@@ -212,7 +234,7 @@ class _Maker:
         hunters = draw.randint(1, max(1, crowd - 1))
         for i in range(crowd - 1):
             how = _AMBUSH if i < hunters else draw.choice((_YIELDS, _EXITS, _RANDOM))
-            burst = draw.choice((0, 0, CHARGE_MIN_NS, *thresholds(self.policy)[:3]))
+            burst = draw.choice((0, 0, CHARGE_MIN_NS, *self.known.thresholds[:3]))
             self._actor(draw.choice(draw.choice((heavy[1], heavy[0]))), how, burst, 1000)
 
     def _lookahead(self) -> None:
@@ -226,7 +248,7 @@ class _Maker:
     def _choices(self) -> Iterator[str]:
         """Times that matter, and the ends."""
         draw = self.draw
-        near = [v + step for v in thresholds(self.policy) for step in (-1000, 1) if v > 1000]
+        near = [v + step for v in self.known.thresholds for step in (-1000, 1) if v > 1000]
         slices = [rule.slice.high for rule in self.policy.rules]
         bursts = [1_000, CHARGE_MIN_NS, 100_000, 900_000, 3_900_000, *near, *slices]
         if draw.random() < 0.5:

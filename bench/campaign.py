@@ -24,16 +24,16 @@ import sys
 import tempfile
 import time
 import tomllib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cache, partial
 from pathlib import Path
-from statistics import median
 from typing import Any
 from unittest import mock
 
-from bench.adversaries import KINDS, Attack, attack, bounds_of
+from bench.adversaries import Attack, attack, bounds_of
+from bench.campaign_record import Outcome, Wait, best_kinds, read, resumed, table
 from bench.random_policies import drawn
 from schedc.data import data_path, read_data
 from schedc.ir.nodes import Policy
@@ -41,6 +41,7 @@ from schedc.pipeline import analyze, generate
 from schedc.prove.parameters import declared
 from schedc.prove.prove import prove
 from schedc.prove.result import Proof, Verdict
+from schedc.prove.solve import remember
 from schedc.source import Source
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -49,40 +50,6 @@ SEARCH_STEPS = 4_000
 
 _LIMIT_S = 60.0
 _CHUNK = 4
-
-
-@dataclass(frozen=True)
-class Wait:
-    """The wait that came nearest to its bound, of one queue under one adversary."""
-
-    queue: str
-    discipline: str
-    adversary: int
-    ns: int
-    contenders: int
-    bound_ns: int
-
-    @property
-    def ratio(self) -> float:
-        return self.ns / self.bound_ns
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """Of one policy. `waits`: the worst of each queue. `wrong`: what speaks against the proof, or
-    against a refutation. `attacks`: how many adversaries ran; `events`: what they did in all.
-    `replay`: of a refutation: confirmed, or why not; empty without one."""
-
-    name: str
-    verdict: str
-    reason: str = ""
-    attacks: int = 0
-    events: int = 0
-    waits: list[Wait] = field(default_factory=list)
-    wrong: list[str] = field(default_factory=list)
-    replay: str = ""
-    tries: int = 1
-    seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -158,20 +125,37 @@ def _attacked(
 
 
 def compiled(subject: Subject, folder: Path) -> Path:
-    """The shared object. Built as `schedc.sim.build` does, but not optimised, which takes a third
-    of the time, and not kept: nothing of a campaign is worth a cache."""
+    """The shared object. Built as `schedc.sim.build` does, but not kept: nothing of a campaign is
+    worth a cache; and without the C library, which the executable has. clang compiles within its
+    own process if it has nothing else to do, so the linker is called here."""
     from schedc.sim.build import compiler
 
     policy, common = _target()["policy"], _target()["common"]
     found = compiler()
-    c_file, shared = folder / "policy.bpf.c", folder / "policy.so"
+    c_file, made, shared = folder / "policy.bpf.c", folder / "policy.o", folder / "policy.so"
     c_file.write_text(subject.c_text, encoding="utf-8")
     flags = [*common["flags"], *(common["zig"] if found.kind == "zig" else ()), *policy["flags"]]
-    includes = [f"-I{data_path(one)}" for one in policy["includes"]]
-    subprocess.run(
-        [*found.words, *flags, "-O0", *includes, str(c_file), "-o", str(shared)], check=True
-    )
+    flags += policy["variants"]["release"]
+    flags += [f"-I{data_path(one)}" for one in policy["includes"]]
+    if found.kind == "clang":
+        plain = [flag for flag in flags if flag != "-shared" and not flag.startswith("-Wl,")]
+        _call([*found.words, *plain, "-c", str(c_file), "-o", str(made)])
+        _call([*_linker(), "-shared", "-Bsymbolic", str(made), "-o", str(shared)])
+    else:
+        _call([*found.words, *flags, "-nostdlib", str(c_file), "-o", str(shared)])
     return shared
+
+
+def _call(command: Sequence[str]) -> None:
+    subprocess.run(command, check=True)
+
+
+@cache
+def _linker() -> list[str]:
+    from schedc.sim.build import compiler
+
+    asked = [*compiler().words, "-print-prog-name=ld"]
+    return [subprocess.run(asked, check=True, capture_output=True, text=True).stdout.strip()]
 
 
 @cache
@@ -284,6 +268,12 @@ def _refuted(subject: Subject, proof: Proof, folder: Path) -> dict[str, Any]:
 # --- all of it ------------------------------------------------------------------------------------
 
 
+def _begin() -> None:
+    """Of a worker process."""
+    os.nice(10)
+    remember()
+
+
 def worker(adversaries: Sequence[int], what: int | Path) -> Outcome:
     subject = random_subject(what) if isinstance(what, int) else shipped_subject(what)
     return judge(subject, adversaries)
@@ -294,76 +284,13 @@ def campaign(
 ) -> Iterator[Outcome]:
     """Outcomes as they come, in order; each is written at once."""
     runtime()
-    with ProcessPoolExecutor(jobs, initializer=os.nice, initargs=(10,)) as pool:
+    with ProcessPoolExecutor(jobs, initializer=_begin) as pool:
         work = partial(worker, adversaries)
         for outcome in pool.map(work, several, chunksize=_CHUNK if len(several) > 64 else 1):
             if out is not None:
                 with out.open("a", encoding="utf-8") as file:
                     file.write(json.dumps(asdict(outcome)) + "\n")
             yield outcome
-
-
-def read(path: Path) -> list[Outcome]:
-    """What a campaign has written; a last line that was cut off is left out."""
-    found = []
-    for line in path.read_text(encoding="utf-8").splitlines():
-        try:
-            told = json.loads(line)
-        except ValueError:
-            continue
-        told["waits"] = [Wait(**wait) for wait in told["waits"]]
-        found.append(Outcome(**told))
-    return found
-
-
-def _resumed(path: Path) -> list[Outcome]:
-    """What is there; a line that was cut off goes, so that the next one has a line of its own."""
-    found = read(path)
-    fresh = path.with_suffix(".new")
-    fresh.write_text("".join(json.dumps(asdict(one)) + "\n" for one in found), encoding="utf-8")
-    fresh.replace(path)
-    return found
-
-
-def table(outcomes: Sequence[Outcome]) -> str:
-    """For people, as Markdown."""
-    count = {v: sum(o.verdict == v for o in outcomes) for v in ("proved", "refuted", "unproven")}
-    replays = [o.replay for o in outcomes if o.replay]
-    attacks = sum(o.attacks for o in outcomes)
-    exceeded = sum(any("W(" in one for one in o.wrong) for o in outcomes)
-    out = sum(o.verdict == "proved" and bool(o.wrong) for o in outcomes) - exceeded
-    lines = [
-        f"{len(outcomes)} policies: {count['proved']} proved, {count['refuted']} refuted, "
-        f"{count['unproven']} unproven; {attacks} runs of adversaries, "
-        f"{sum(o.events for o in outcomes) / 1e6:.1f} million scheduling events.",
-        f"Proved bounds exceeded: {exceeded}; proved policies thrown out or broken: {out}.",
-        f"Refutations repeated by the generated C: {replays.count('confirmed')} of "
-        f"{sum(not one.startswith('not playable') for one in replays)}.",
-        "",
-        "| discipline | queues | median | p90 | max |",
-        "| --- | ---: | ---: | ---: | ---: |",
-    ]  # fmt: skip
-    ratios: dict[str, list[float]] = {}
-    for outcome in outcomes:
-        for wait in outcome.waits:
-            ratios.setdefault(wait.discipline, []).append(wait.ratio)
-    for discipline, several in sorted(ratios.items()):
-        several.sort()
-        p90 = several[min(len(several) * 9 // 10, len(several) - 1)]
-        lines.append(
-            f"| {discipline} | {len(several)} | {median(several):.3f} | {p90:.3f} "
-            f"| {several[-1]:.3f} |"
-        )
-    return "\n".join(lines)
-
-
-def best_kinds(outcomes: Iterable[Outcome]) -> dict[str, int]:
-    """How often each kind of adversary found a queue's worst wait."""
-    found = dict.fromkeys(KINDS, 0)
-    for outcome in outcomes:
-        for wait in outcome.waits:
-            found[KINDS[wait.adversary % len(KINDS)]] += wait.discipline != "placed"
-    return found
 
 
 def _again(outcome: Outcome, wrong: str) -> str:
@@ -405,7 +332,7 @@ def main() -> int:
     adversaries = range(given.adversaries) if given.adversary is None else [given.adversary]
     if given.keep:
         _keep(several[0], adversaries, given.keep)
-    outcomes = _resumed(given.out) if given.resume and given.out and given.out.exists() else []
+    outcomes = resumed(given.out) if given.resume and given.out and given.out.exists() else []
     done = {outcome.name for outcome in outcomes}
     several = [one for one in several if f"random {one}" not in done]
     for outcome in campaign(several, adversaries, given.jobs, given.out):

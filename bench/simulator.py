@@ -31,6 +31,7 @@ from pathlib import Path
 from typing import Any
 
 from schedc.cli.sim_arms import arms
+from schedc.data import data_path
 from schedc.sim.build import Toolchain, compiler, default_store, toolchain
 from schedc.sim.errors import SimError
 from schedc.sim.machine import COSTS, Machine, machine
@@ -42,7 +43,6 @@ MS = 1_000_000
 SECOND = 1_000_000_000
 CPUS = (2, 8, 32, 128, 512)
 TASKS = (10, 100, 1_000, 10_000, 100_000)
-BUILT = ("fifo", "fair", "interactive", "cells")
 
 
 @dataclass(frozen=True)
@@ -271,7 +271,7 @@ def built(runs: int) -> list[dict[str, Any]]:
             native = compiler(spec)
         except SimError:
             continue
-        for name in BUILT:
+        for name in sorted(path.stem for path in data_path("stdlib_policies").glob("*.sched")):
             (arm,) = arms(name, "none", ())
             times = []
             for number in range(runs + (spec == "zig")):

@@ -81,11 +81,7 @@ class Views:
         other.slots = dict(self.slots)
         other.cgroup_runnable = dict(self.cgroup_runnable)
         other.shared = {
-            scope: (
-                {key: value[:] for key, value in objects.items()}
-                if isinstance(objects, dict)
-                else [value[:] for value in objects]
-            )
+            scope: _copied(objects, bool(self.program.states[scope]))
             for scope, objects in self.shared.items()
         }
         return other
@@ -254,3 +250,11 @@ class Views:
         handler = self.program.handlers[event]
         if handler is not None:
             handler(self, task, cpu, self.now, ran)
+
+
+def _copied(objects: Any, variables: bool) -> Any:
+    """Of one scope: its objects by name or by number, each a list of variables. Without variables
+    the numbered ones stay empty for ever, and are shared: searches copy thousands of machines."""
+    if isinstance(objects, dict):
+        return {key: value[:] for key, value in objects.items()}
+    return [value[:] for value in objects] if variables else objects

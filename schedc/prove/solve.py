@@ -8,6 +8,7 @@ another solver can check it again.
 
 from __future__ import annotations
 
+import hashlib
 import re
 import time
 from collections.abc import Iterable
@@ -56,6 +57,18 @@ def decide(items: Iterable[Query | Obligation]) -> tuple[Obligation, ...]:
 
 
 _PRINTING = z3.Context()
+
+_MOST_KNOWN = 50_000
+_known: dict[bytes, int] | None = None
+"""Queries that this process has proved, by the hash of their text and limit, with the steps that it
+took; None: they aren't kept."""
+
+
+def remember() -> None:
+    """From now on solve a query that is proved only once: for those that prove many policies, which
+    have many queries in common."""
+    global _known
+    _known = {} if _known is None else _known
 
 
 def solve(queries: Iterable[Query]) -> tuple[Obligation, ...]:
@@ -106,6 +119,12 @@ def _logic(text: str) -> str:
 def _solve(query: Query, context: z3.Context) -> Obligation:
     began = time.perf_counter()
     text = smt2(query)
+    key = hashlib.sha256(f"{RLIMIT} {text}".encode()).digest()
+    if _known is not None and key in _known:
+        return Obligation(
+            query.name, query.property, query.statement, Verdict.proved, query.span, text,
+            rlimit=_known[key], ms=_ms(began),
+        )  # fmt: skip
     solver = z3.SimpleSolver(ctx=context)
     solver.set("random_seed", 0)
     solver.set("rlimit", RLIMIT)
@@ -116,11 +135,17 @@ def _solve(query: Query, context: z3.Context) -> Obligation:
     solver.add(parsed[len(parsed) - 1])
     found = z3.unsat if vacuous else solver.check()
     verdict, reason = _verdict(query, found, solver, vacuous)
+    steps = _steps(solver) - before
+    if _known is not None and verdict is Verdict.proved and len(_known) < _MOST_KNOWN:
+        _known[key] = steps
     return Obligation(
         query.name, query.property, query.statement, verdict, query.span, text,
-        reason, query.hint if verdict is not Verdict.proved else "",
-        _steps(solver) - before, round((time.perf_counter() - began) * 1000, 3),
+        reason, query.hint if verdict is not Verdict.proved else "", steps, _ms(began),
     )  # fmt: skip
+
+
+def _ms(began: float) -> float:
+    return round((time.perf_counter() - began) * 1000, 3)
 
 
 def _verdict(
@@ -155,6 +180,4 @@ def _model(query: Query, model: z3.ModelRef) -> str:
 
 
 def _steps(solver: z3.Solver) -> int:
-    found = solver.statistics()
-    keys = found.keys()
-    return int(found.get_key_value("rlimit count")) if "rlimit count" in keys else 0
+    return next((int(value) for name, value in solver.statistics() if name == "rlimit count"), 0)
