@@ -209,7 +209,51 @@ def rights() -> Check:
     if enough:
         return Check("rights", State.ok, "this user may load BPF programs", needed)
     return Check("rights", State.absent, "this user may not load BPF programs", needed,
-                 "use sudo for the commands that load")
+                 "run the loader as a service (schedc service install), or use sudo")
+
+
+def libbpf() -> Check:
+    """What the loader reaches the kernel with; without it bpftool is the way."""
+    from schedc.load.backend import find
+    from schedc.load.errors import LoadError
+    from schedc.load.library import library
+
+    needed = "running a policy on this machine (not for vm)"
+    try:
+        version = ".".join(map(str, library().version))
+        return Check("libbpf", State.ok, version, needed)
+    except LoadError as failure:
+        if (program := find()) is not None:
+            return Check("libbpf", State.ok, f"{failure.message}; bpftool instead ({program})",
+                         needed)
+        return Check("libbpf", State.absent, failure.message, needed, failure.help)
+
+
+def loader() -> Check:
+    """Whether there is a loader that this user may ask, and what it holds."""
+    from schedc.deploy import state as states
+    from schedc.load.client import Client
+    from schedc.load.errors import LoadError
+
+    needed = "apply, load, top, rollback"
+    try:
+        with Client.connect() as client:
+            state = states.ask(client)
+    except LoadError as failure:
+        return Check("loader", State.absent, failure.message, needed, failure.help)
+    policy = state.policy
+    holds = f"{policy.name} {policy.version} ({policy.stage})" if policy else "no policy"
+    return Check("loader", State.ok, f"runs, and holds {holds}", needed)
+
+
+def metrics() -> Check:
+    """The package that `schedc metrics` writes with."""
+    from importlib.util import find_spec
+
+    if find_spec("prometheus_client") is None:
+        return Check("metrics", State.absent, "prometheus-client is not installed", "metrics",
+                     "python3 -m pip install 'schedc[metrics]'")
+    return Check("metrics", State.ok, "prometheus-client is installed", "metrics")
 
 
 def synthesis() -> Check:
@@ -255,6 +299,6 @@ def _first_line(command: list[str]) -> str:
 
 CHECKS: tuple[Callable[[], Check], ...] = (
     python, data, compilers, simulator, prover, rechecker, apt, qemu, kvm, kernels, host_sched_ext,
-    btf, rights, synthesis,
+    btf, rights, libbpf, loader, metrics, synthesis,
 )
 """In the order of the table."""

@@ -9,7 +9,7 @@ lost, the loader goes back by itself when the connection ends.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any, Protocol
 
@@ -114,7 +114,7 @@ class Trial:
             try:
                 state = status()
                 last = at >= seconds
-                readings = self._looks(began + at, state.histograms(), last)
+                readings = tuple(one.look(began + at, state, last) for one in self.gauges)
             except LoadError as gone:
                 # What ended the trial says more than a status that was not answered.
                 return _over(handle.poll() or gone, at)
@@ -126,11 +126,6 @@ class Trial:
             if last:
                 return _confirmed(handle, readings, at)
             time.sleep(max(0.0, min(LOOK_S, seconds - at)))
-
-    def _looks(
-        self, now: float, waits: Mapping[str, Sequence[int]], last: bool
-    ) -> tuple[Reading, ...]:
-        return tuple(one.look(now, waits, last) for one in self.gauges)
 
 
 def _judged(

@@ -9,12 +9,12 @@ never counts as good.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from schedc.deploy import host
 from schedc.deploy.command import Failed, Probe
 from schedc.deploy.guard import Guard, Kind
+from schedc.deploy.state import State
 from schedc.deploy.waits import Window, quantile
 from schedc.records import dataclass
 
@@ -63,7 +63,7 @@ class Gauge(Protocol):
     def before(self, now: float) -> str:
         """Called before the load, some seconds apart, twice; says what was found, for people."""
 
-    def look(self, now: float, waits: Mapping[str, Sequence[int]], last: bool) -> Reading:
+    def look(self, now: float, state: State, last: bool) -> Reading:
         """Called about once a second while the policy runs."""
 
     def stop(self) -> None:
@@ -96,8 +96,8 @@ class Waits:
     def before(self, now: float) -> str:
         return ""
 
-    def look(self, now: float, waits: Mapping[str, Sequence[int]], last: bool) -> Reading:
-        guard = self.judge.guard
+    def look(self, now: float, state: State, last: bool) -> Reading:
+        guard, waits = self.judge.guard, state.histograms()
         if guard.cls and guard.cls not in waits and waits:
             known = ", ".join(f"`{name}`" for name in waits)
             raise Unmeasurable(guard, f"the policy has no class `{guard.cls}`; there is {known}")
@@ -105,6 +105,9 @@ class Waits:
         counts = self.window.counts(guard.cls)
         number = sum(counts)
         value = quantile(counts, guard.quantile) if number >= (1 if last else ENOUGH) else None
+        if value is not None:
+            # Its bucket may reach further than anything that was ever seen.
+            value = min(value, float(state.longest_wait_ns(guard.cls)))
         return self.judge.of(value, f"{number} waits", last=last)
 
     def stop(self) -> None:
@@ -124,7 +127,7 @@ class Pressure:
                                "(CONFIG_PSI, or psi=1 on its command line)")  # fmt: skip
         return self.judge.guard.show(value)
 
-    def look(self, now: float, waits: Mapping[str, Sequence[int]], last: bool) -> Reading:
+    def look(self, now: float, state: State, last: bool) -> Reading:
         return self.judge.of(host.psi_some(), "some, avg10", last=last)
 
     def stop(self) -> None:
@@ -149,7 +152,7 @@ class Switches:
             raise Unmeasurable(self.judge.guard, "there were no context switches before the load")
         return f"{self.base:.0f} switches/s"
 
-    def look(self, now: float, waits: Mapping[str, Sequence[int]], last: bool) -> Reading:
+    def look(self, now: float, state: State, last: bool) -> Reading:
         self._see(now)
         if len(self.seen) < 2:
             return self.judge.of(None, "")
@@ -194,7 +197,7 @@ class Command:
         self.base = found
         return f"{found:g}"
 
-    def look(self, now: float, waits: Mapping[str, Sequence[int]], last: bool) -> Reading:
+    def look(self, now: float, state: State, last: bool) -> Reading:
         guard = self.judge.guard
         found = self.probe.look()
         match found:

@@ -93,9 +93,15 @@ def _class(
     return ClassRate(
         now.name, (now.enqueued - then.enqueued) / seconds, (now.run - then.run) / seconds,
         (now.preempted - then.preempted) / seconds, (now.ran_ns - then.ran_ns) / (seconds * 1e9),
-        quantile(waits, 0.5), quantile(waits, 0.99),
+        _wait(waits, 0.5, now), _wait(waits, 0.99, now),
         float(now.wait_max_ns) if now.run else None, bound,
     )  # fmt: skip
+
+
+def _wait(waits: tuple[int, ...], share: float, now: ClassCounts) -> float | None:
+    """A quantile of the interval: never above the longest that was ever seen."""
+    value = quantile(waits, share)
+    return None if value is None else min(value, float(now.wait_max_ns))
 
 
 def _queue(then: QueueCounts, now: QueueCounts, seconds: float) -> QueueRate:

@@ -118,6 +118,10 @@ class State:
     def histograms(self) -> dict[str, tuple[int, ...]]:
         return {one.name: one.wait_hist for one in self.classes}
 
+    def longest_wait_ns(self, cls: str = "") -> int:
+        """The longest wait since it was attached: of a class, or of all."""
+        return max((one.wait_max_ns for one in self.classes if cls in ("", one.name)), default=0)
+
     @property
     def run_time_ns(self) -> int:
         """Cpu time of the policy's callbacks so far."""
