@@ -53,7 +53,7 @@ class Client:
             connection.close()
             raise LoadError(
                 NO_LOADER, "no loader is running", notes=(f"{path}: {missing.strerror}",),
-                help="start it: `systemctl start schedc`, or as root `python3 -I -m "
+                help="start it: `systemctl start schedc-loader`, or as root `python3 -I -m "
                 "schedc.load serve`",
             ) from missing  # fmt: skip
         return cls(connection)
@@ -174,7 +174,7 @@ def start_loader(where: Places | None = None) -> Client:
     if os.geteuid() != 0:
         raise LoadError(
             NO_LOADER, "no loader is running, and only root can start one",
-            help=f"start it: `systemctl start schedc`, or `sudo {' '.join(command())}`",
+            help=f"start it: `systemctl start schedc-loader`, or `sudo {' '.join(command())}`",
         )  # fmt: skip
     kept = {name: value for name in ("SCHEDC_RUN_DIR", "SCHEDC_STATE_DIR")
             if (value := os.environ.get(name))}  # fmt: skip

@@ -88,7 +88,7 @@ def check_rights() -> None:
         raise LoadError(
             NO_RIGHTS, f"no rights to load a scheduler: {', '.join(one.label for one in missing)}",
             notes=tuple(f"{one.label}: {one.why}" for one in missing),
-            help="run it as root, or as the service `schedc`",
+            help="run it as root, or as the service `schedc-loader`",
         )  # fmt: skip
 
 

@@ -118,7 +118,9 @@ class Scheduler:
                 break
             time.sleep(kernel.POLL_S)
         self.enable_seq = kernel.enable_seq()
-        if not self._enabled_since(before):
+        # One that was enabled counts as attached, however soon it was thrown out again: that is
+        # an ejection, and told as one.
+        if self.enable_seq == before:
             raise self._not_enabled()
 
     def _enabled_since(self, before: int) -> bool:

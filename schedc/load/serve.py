@@ -32,6 +32,7 @@ from schedc.load.supervisor import Supervisor
 
 MAX_CLIENTS = 32
 SEND_S = 1.0
+AS_SERVICE = "run the loader as root, or as the service `schedc-loader`"
 
 
 class Client:
@@ -254,7 +255,7 @@ def _lock(where: Places) -> int:
         fd = os.open(where.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     except OSError as failure:
         raise LoadError(NO_STATE, f"{where.run}: {failure.strerror}",
-                        help="run the loader as root, or as the service `schedc`") from failure
+                        help=AS_SERVICE) from failure
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as taken:
@@ -262,7 +263,7 @@ def _lock(where: Places) -> int:
         os.close(fd)
         raise LoadError(
             TWO_LOADERS, f"another loader runs already (process {pid or '?'})",
-            help="use that one; or stop it: `systemctl stop schedc`",
+            help="use that one; or stop it: `systemctl stop schedc-loader`",
         ) from taken  # fmt: skip
     os.ftruncate(fd, 0)
     os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
@@ -289,7 +290,7 @@ def _listen(where: Places) -> socket.socket:
         new.replace(where.socket)
     except OSError as failure:
         raise LoadError(NO_STATE, f"{where.socket}: {failure.strerror}",
-                        help="run the loader as root, or as the service `schedc`") from failure
+                        help=AS_SERVICE) from failure
     return listener
 
 
