@@ -51,8 +51,8 @@ def canary_options(command: F) -> F:
     from functools import update_wrapper
 
     def gather(*args: Any, **options: Any) -> Any:
-        canary, for_s = options.pop("canary"), options.pop("for_s")
-        guards = guards_of(options.pop("guards"))
+        canary, for_s = options.pop("canary"), options.pop("for")
+        guards = guards_of(options.pop("guard"))
         if for_s is None and (canary or guards):
             for_s = CANARY_S
         wanted = Wanted(for_s, guards, options.pop("guard_timeout"), options.pop("as_json"))
@@ -67,9 +67,9 @@ def canary_options(command: F) -> F:
 _OPTIONS = (
     click.option("--canary", is_flag=True,
                  help="On trial first: for 60s, unless --for says. --for and --guard imply it."),
-    click.option("--for", "for_s", metavar="TIME", callback=seconds,
+    click.option("--for", "for", metavar="TIME", callback=seconds,
                  help="How long the trial lasts, such as 60s or 10min."),
-    click.option("--guard", "guards", metavar="GUARD", multiple=True,
+    click.option("--guard", "guard", metavar="GUARD", multiple=True,
                  help="What must hold meanwhile: 'p99 < 20ms', 'p99 of CLASS < 5ms', 'psi < 60%', "
                  "'throughput > 90%', 'cmd:PROGRAM ARGS < 50'. May be repeated."),
     click.option("--guard-timeout", metavar="TIME", default="10s", show_default=True,
@@ -209,7 +209,7 @@ def _now(looker: Client) -> str:
         where = scene(looker)
     except LoadError:
         try:
-            where = scene(None, "gone")
+            where = scene(None)
         except LoadError as failure:
             return failure.message
     return running_now(where)

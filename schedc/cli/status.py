@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,6 +14,9 @@ from schedc.cli.frame import Entry, LazyGroup
 from schedc.cli.loader import loader_errors
 from schedc.cli.options import format_option
 from schedc.diagnostics.render.visible import visible
+
+if TYPE_CHECKING:
+    from schedc.load.errors import LoadError
 
 json_option = click.option("--json", "as_json", is_flag=True, help="JSON on stdout.")
 
@@ -47,12 +50,12 @@ def status(as_json: bool) -> Exit:
     return Exit.fine
 
 
-def _without_loader(failure: Any, as_json: bool) -> Exit:
+def _without_loader(failure: LoadError, as_json: bool) -> Exit:
     """What /sys says; that is an answer, not an error."""
     from schedc.deploy.make import scene
     from schedc.deploy.show import running_now
 
-    where = scene(None, failure.message)
+    where = scene(None, failure)
     now = where.current
     if as_json:
         click.echo(json.dumps({
@@ -63,7 +66,7 @@ def _without_loader(failure: Any, as_json: bool) -> Exit:
         }, indent=1))  # fmt: skip
         return Exit.fine
     running = running_now(where)
-    click.echo(running if where.foreign else f"{running} runs")
+    click.echo(f"{running} runs")
     click.echo(f"  kernel {visible(where.kernel.release)}, sched_ext {visible(now.state)}")
     click.echo(f"  {visible(failure.message)}")
     return Exit.fine

@@ -10,6 +10,7 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from math import ceil
 from typing import TYPE_CHECKING, Any
 
 from schedc.deploy.canary import Look, Tell, Trial
@@ -19,7 +20,7 @@ from schedc.deploy.waits import quantile, total
 from schedc.diagnostics.render.visible import visible
 
 if TYPE_CHECKING:
-    from rich.table import Table
+    from rich.console import Group
 
 EVERY_S = 10.0
 """Between two lines for a log, if nothing changes."""
@@ -35,7 +36,7 @@ def watching(title: str, trial: Trial, *, as_json: bool) -> Iterator[Tell]:
         from rich.live import Live
 
         with Live(console=Console(stderr=True), transient=True, auto_refresh=False) as live:
-            yield lambda look: live.update(_table(title, trial, look), refresh=True)
+            yield lambda look: live.update(_shown(title, trial, look), refresh=True)
     else:
         yield _Lines(title, trial)
 
@@ -69,16 +70,14 @@ def value_text(one: Reading) -> str:
     return f"{one.guard.show(one.value)}{mark}"
 
 
-def _table(title: str, trial: Trial, look: Look) -> Table:
+def _shown(title: str, trial: Trial, look: Look) -> Group:
+    """Head, a line for each guard, and all waits since it was attached."""
+    from rich.console import Group
     from rich.table import Table
     from rich.text import Text
 
-    left = max(0.0, look.seconds - look.at)
-    made = Table(
-        title=Text(f"{title} on trial: {look.at:.0f} of {look.seconds:.0f} s, {span(left)} left; "
-                   "Ctrl-C rolls back"),
-        caption=Text(_waits(look)), title_justify="left", caption_justify="left",
-    )  # fmt: skip
+    left = ceil(max(0.0, look.seconds - look.at))
+    made = Table(box=None, pad_edge=False)
     for name in ("guard", "now", "before", "of"):
         made.add_column(name)
     for one, before in zip(look.readings, trial.before, strict=True):
@@ -87,14 +86,18 @@ def _table(title: str, trial: Trial, look: Look) -> Table:
             Text(visible(one.guard.text)), Text(value_text(one), style), Text(visible(before)),
             Text(visible(one.basis)),
         )
-    return made
+    head = (f"{title} on trial: {look.at:.0f} of {look.seconds:.0f} s, {span(left)} left; "
+            "Ctrl-C rolls back")  # fmt: skip
+    return Group(Text(head), *([made] if look.readings else []), Text(_waits(look)))
 
 
 def _waits(look: Look) -> str:
-    """All waits since it was attached."""
     buckets = total(look.state.histograms().values())
-    return (f"waits so far: {sum(buckets)}, p50 {wait_text(quantile(buckets, 0.5))}, "
-            f"p99 {wait_text(quantile(buckets, 0.99))}")  # fmt: skip
+    longest = look.state.longest_wait_ns()
+    shown = [wait_text(None if one is None else min(one, longest))
+             for one in (quantile(buckets, 0.5), quantile(buckets, 0.99))]  # fmt: skip
+    return (f"waits so far: {sum(buckets)}, p50 {shown[0]}, p99 {shown[1]}, "
+            f"longest {wait_text(longest)}")  # fmt: skip
 
 
 def _json(look: Look) -> None:

@@ -22,25 +22,28 @@ from schedc.records import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """The machine as it is now. `loader`: why none can be asked, empty if one was."""
+    """The machine as it is now. `loader`: why none can be asked, empty if one was. `refused`: there
+    is one, but not for this user, so what runs may be its own."""
 
     kernel: Kernel
     current: Current
     policy: Loaded | None
     quarantined: tuple[str, ...]
     loader: str = ""
+    refused: bool = False
 
     @property
     def foreign(self) -> bool:
-        """Whether a scheduler runs that isn't the loader's own."""
+        """Whether a scheduler runs that isn't the loader's own, as far as this user can know."""
         return self.current.state not in ("", kernel.DISABLED) and self.policy is None
 
 
-def scene(client: Client | None, why: str = "") -> Scene:
-    """What runs now; raises E0831 on a kernel that can run no policy."""
+def scene(client: Client | None, why: LoadError | None = None) -> Scene:
+    """What runs now; raises E0831 on a kernel that can run no policy. `why`: there is no client."""
     kernel.check_kernel()
     if client is None:
-        return Scene(kernel.this_kernel(), kernel.read_current(), None, (), why)
+        said, refused = ("", False) if why is None else (why.message, why.code == NOT_ALLOWED)
+        return Scene(kernel.this_kernel(), kernel.read_current(), None, (), said, refused)
     state: State = states.ask(client)
     loaded = state.policy.object if state.policy is not None else None
     return Scene(
@@ -57,7 +60,11 @@ def current_scene() -> Scene:
     except LoadError as failure:
         if failure.code not in (NO_LOADER, NOT_ALLOWED):
             raise
-        return scene(None, failure.message)
+        found = scene(None, failure)
+        if found.refused and found.foreign:
+            # Whose scheduler that is, only the loader knows.
+            raise
+        return found
 
 
 def settings_in(certificate: str) -> str:

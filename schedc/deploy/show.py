@@ -62,8 +62,8 @@ def running_now(where: Scene) -> str:
         one = where.policy
         return f"{one.name} {one.version} ({one.stage}, since {at(one.since)}, by {one.by})"
     if where.foreign:
-        name = visible(where.current.ops[:64]) or "of unknown name"
-        return f"another scheduler: {name}"
+        name = visible(where.current.ops[:64]) or "nameless"
+        return f"{'a' if where.refused else 'another'} scheduler ({name})"
     return OWN
 
 
@@ -182,7 +182,7 @@ def _headline(state: State, now: float) -> str:
         trial = " on trial" if one.stage == "canary" else ""
         return f"{one.name} {one.version} runs{trial} for {span(now - one.since)}, by {one.by}"
     if state.kernel.state == "enabled":
-        return f"another scheduler runs: {state.kernel.ops or 'of unknown name'}"
+        return f"another scheduler ({state.kernel.ops or 'nameless'}) runs"
     return f"{OWN} runs"
 
 

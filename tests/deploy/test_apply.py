@@ -15,6 +15,7 @@ import pytest
 
 import schedc.cli
 from schedc.load.client import Client
+from schedc.load.errors import LoadError
 from tests.deploy.machine import Place, environment, history, loader, write_policy
 
 
@@ -228,6 +229,49 @@ def test_json(machine: Place, capfd: pytest.CaptureFixture[str]) -> None:
     assert looks[-1]["guards"][0]["holds"] is True
     assert ended["type"] == "ended" and ended["confirmed"] is True and ended["code"] is None
     assert ended["now"].startswith("calm 1.0.0 (confirmed")
+
+
+def test_at_a_terminal(machine: Place, capfd: pytest.CaptureFixture[str]) -> None:
+    """A table that renews itself, and goes away at the end."""
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-c", SCHEDC, str(machine.run.parent), "apply", planned(capfd),
+         "--for", "3s", "--guard", "p99 < 20ms", "--guard", "cmd:echo 3 < 5"],
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=theirs, text=True,
+        env={**environment(machine), "PYTHONPATH": str(ROOT), "TERM": "xterm", "COLUMNS": "100"},
+    )  # fmt: skip
+    os.close(theirs)
+    shown = b""
+    try:
+        while chunk := os.read(ours, 65536):
+            shown += chunk
+    except OSError:
+        pass  # the other end is closed
+    out, _ = process.communicate(timeout=30)
+    os.close(ours)
+    assert process.returncode == 0
+    assert out == "calm 1.0.0 is confirmed: it stayed for 3 s, 2 guards held\n"
+    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown.decode())
+    assert "calm 1.0.0 on trial: 2 of 3 s, 1 s left; Ctrl-C rolls back" in text
+    assert re.search(r"p99 < 20ms +1 ms +\d+ waits", text) and "cmd:echo 3 < 5" in text
+
+
+def test_of_whom_only_the_loader_knows(
+    machine: Place, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that may not ask doesn't call our own scheduler another's."""
+    name = planned(capfd)
+    assert run(capfd, "apply", name)[0] == 0
+
+    def refused(*_: object) -> None:
+        raise LoadError("E0845", "the loader is not for this user", help="join the group")
+
+    monkeypatch.setattr(Client, "connect", refused)
+    code, out, err = run(capfd, "plan", "calm.o")
+    assert code == 2 and "error[E0845]" in err and out == ""
+    code, out, _ = run(capfd, "status")
+    assert code == 0 and out.startswith("a scheduler (calm) runs\n")
+    assert "the loader is not for this user" in out
 
 
 def altered(file: str, change: str) -> None:

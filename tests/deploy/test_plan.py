@@ -132,7 +132,7 @@ def test_another_scheduler_runs(place: Place, capfd: pytest.CaptureFixture[str])
     place.write("enabled", "scx_la\x1b[2Jvd", 3)
     code, out, err = run(capfd, "plan", write_policy("calm"))
     assert code == 4
-    assert "  - another scheduler: scx_la<U+001B>[2Jvd" in out
+    assert "  - another scheduler (scx_la<U+001B>[2Jvd)" in out
     assert "error[E0833]" in err and "systemctl stop scx" in err
     assert "\x1b" not in out + err
     assert not Path("plan.json").exists()

@@ -28,10 +28,9 @@ LIBRARY = Path(__file__).parents[2] / "stdlib_policies"
 
 # Every command with its exit code, and what it said.
 HEAD = """
-step() { name=$1; shift; "$@" >out/$name.out 2>out/$name.err; echo $? >out/$name.code; }
+step() { name=$1; shift; echo "$name $(cut -d' ' -f1 /proc/uptime)"; "$@" >out/$name.out 2>out/$name.err; echo $? >out/$name.code; }
 now() { cat /sys/kernel/sched_ext/state >out/$1.state; cat /sys/kernel/sched_ext/root/ops \
 >out/$1.ops 2>/dev/null; true; }
-load() { for i in 1 2 3; do (while :; do :; done) & done; }
 rm -rf /run/schedc /var/lib/schedc
 """
 TAIL = """
@@ -65,6 +64,7 @@ class Told:
         self.console = result.console
 
     def code(self, step: str) -> int:
+        assert f"{step}.code" in self._out, f"no end of {step}: {self.console[-3000:]}"
         return int(self._out[f"{step}.code"])
 
     def out(self, step: str) -> str:
@@ -85,7 +85,6 @@ def told(guest: Machine, files: dict[str, bytes], script: str) -> Told:
 def test_the_whole_way(guest: Machine, files: dict[str, bytes]) -> None:
     """plan -> apply --canary -> status -> top -> metrics of /sys -> rollback; nothing by hand."""
     found = told(guest, files, """
-    load
     sysctl -q kernel.bpf_stats_enabled=1 || echo 1 >/proc/sys/kernel/bpf_stats_enabled
     step plan schedc plan fair.o
     step apply schedc apply plan.json --canary --for 6s --guard 'p99 < 5s' --guard 'psi <= 100%'
@@ -131,7 +130,6 @@ def test_the_whole_way(guest: Machine, files: dict[str, bytes]) -> None:
 def test_a_guard_rolls_back_and_two_quarantine(guest: Machine, files: dict[str, bytes]) -> None:
     """p99 of 1 us holds under no scheduler that is shared by busy tasks."""
     found = told(guest, files, """
-    load
     for i in 1 2; do
         step plan$i schedc plan fair.o -o p.json
         step apply$i schedc apply p.json --for 30s --guard 'p99 < 1us'
@@ -235,6 +233,6 @@ def test_another_scheduler(guest: Machine, files: dict[str, bytes]) -> None:
     wait %1
     """)
     assert found.code("plan") == 4 and "error[E0833]" in found.err("plan")
-    assert "- another scheduler: fifo" in found.out("plan")
-    assert found.out("status").startswith("another scheduler: fifo")
+    assert "- another scheduler (fifo)" in found.out("plan")
+    assert found.out("status").startswith("another scheduler (fifo) runs")
     assert found.kernel("during") == ("enabled", "fifo")
