@@ -113,7 +113,6 @@ def test_what_can_not_be_measured(
     assert (machine.kernel / "state").read_text() == "disabled\n"
     name = planned(capfd, "other")
     monkeypatch.setattr("schedc.deploy.host.PSI", tmp_path / "none")
-    monkeypatch.setattr("schedc.deploy.host.psi_some", lambda: None)
     code, _, err = run(capfd, "apply", name, "--guard", "psi < 60%")
     assert code == 2 and "CONFIG_PSI" in err and "nothing was loaded" in err
 

@@ -28,7 +28,10 @@ LIBRARY = Path(__file__).parents[2] / "stdlib_policies"
 
 # Every command with its exit code, and what it said.
 HEAD = """
-step() { name=$1; shift; echo "$name $(cut -d' ' -f1 /proc/uptime)"; "$@" >out/$name.out 2>out/$name.err; echo $? >out/$name.code; }
+step() {
+    name=$1; shift; echo "$name at $(cut -d' ' -f1 /proc/uptime)"
+    "$@" >out/$name.out 2>out/$name.err; echo $? >out/$name.code
+}
 now() { cat /sys/kernel/sched_ext/state >out/$1.state; cat /sys/kernel/sched_ext/root/ops \
 >out/$1.ops 2>/dev/null; true; }
 rm -rf /run/schedc /var/lib/schedc
