@@ -50,7 +50,8 @@ def serve(*, bpf_stats: bool, bpftool: bool) -> None:
     for failed in privileges.stay_alive():
         say(failed)
     counting = chosen.count_runs() if bpf_stats else -1
-    server = Server(where, State(where), chosen.make, chosen.about)
+    messages = kernel.open_messages()
+    server = Server(where, State(where), chosen.make, chosen.about, messages)
     privileges.lower_to(privileges.NEEDED, effective=frozenset())
     say(f"ready ({chosen.about['backend']})")
     try:

@@ -54,10 +54,10 @@ def choose(where: Places, *, bpftool: bool = False) -> Chosen:
 def _libbpf() -> Chosen:
     lib = library()
 
-    def make(plan: Any) -> Any:
+    def make(plan: Any, messages: int | None) -> Any:
         from schedc.load.scheduler import Scheduler
 
-        return Scheduler(plan)
+        return Scheduler(plan, messages)
 
     version = f"{lib.version[0]}.{lib.version[1]}"
     return Chosen(make, {"backend": "libbpf", "version": version})
@@ -68,8 +68,8 @@ def _bpftool(where: Places, program: Path, why: str) -> Chosen:
 
     clean(program)
 
-    def make(plan: Any) -> Any:
-        return Scheduler(plan, program, where.run)
+    def make(plan: Any, messages: int | None) -> Any:
+        return Scheduler(plan, program, where.run, messages)
 
     return Chosen(make, {"backend": "bpftool", "why": why})
 

@@ -35,7 +35,9 @@ DETACH_S = 10.0
 class Scheduler:
     """The life of a scheduler that bpftool registers."""
 
-    def __init__(self, plan: Plan, program: Path, run: Path) -> None:
+    def __init__(
+        self, plan: Plan, program: Path, run: Path, messages: int | None = None
+    ) -> None:
         if any(line and not line.startswith("#") for line in plan.settings.splitlines()):
             raise LoadError(
                 BAD_SETTING, "bpftool can't set what the plan sets",
@@ -43,7 +45,7 @@ class Scheduler:
                 help="install libbpf1 1.4 or later, or make a plan without settings",
             )  # fmt: skip
         self._program = program
-        self._messages = kernel.Messages()
+        self._messages = kernel.Messages(messages)
         self._object = run / "object.o"
         self._object.unlink(missing_ok=True)
         fd = os.open(self._object, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

@@ -10,6 +10,7 @@ Orders: `attach`, `read`, `detach`. Events: `prepared`, `attached`, `facts`, `de
 
 from __future__ import annotations
 
+import fcntl
 import gc
 import json
 import os
@@ -22,6 +23,7 @@ from typing import Any, Protocol
 
 from schedc.load.counters import Exit
 from schedc.load.errors import LOADER_FAILED, LoadError, error_of
+from schedc.load.kernel import KMSG_FD
 from schedc.load.plan import Plan
 from schedc.load.privileges import die_with, permitted, raise_to, run_first, run_with_others
 
@@ -49,18 +51,21 @@ class Loaded(Protocol):
     def close(self) -> None: ...
 
 
-Backend = Callable[[Plan], Loaded]
+Backend = Callable[[Plan, int | None], Loaded]
+"""Makes a scheduler of a plan; the number is an open /dev/kmsg, if there is one."""
 
 
 # --- in the child
 
 
-def _serve(connection: socket.socket, plan: Plan, backend: Backend) -> None:
+def _serve(
+    connection: socket.socket, plan: Plan, backend: Backend, messages: int | None
+) -> None:
     """The holder's whole life."""
     rest = b""
     run_with_others()
     try:
-        loaded = backend(plan)
+        loaded = backend(plan, messages)
     except LoadError as failure:
         _say(connection, {**failure.as_json(), "event": "failed"})
         return
@@ -79,8 +84,8 @@ def _serve(connection: socket.socket, plan: Plan, backend: Backend) -> None:
             order, _, rest = rest.partition(b"\n")
             attached = _obey(connection, loaded, order) or attached
         if attached and not loaded.is_current():
-            ended, messages = loaded.departed()
-            _say(connection, {"event": "gone", "exit": _exit(ended), "messages": messages})
+            ended, said = loaded.departed()
+            _say(connection, {"event": "gone", "exit": _exit(ended), "messages": said})
             return
 
 
@@ -129,13 +134,13 @@ class HolderDied(Exception):
 class Holder:
     """A holder, seen by the process that started it."""
 
-    def __init__(self, plan: Plan, backend: Backend) -> None:
+    def __init__(self, plan: Plan, backend: Backend, messages: int | None = None) -> None:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         parent = os.getpid()
         gc.freeze()
         self.pid = os.fork()
         if self.pid == 0:
-            _child(ours, theirs, plan, backend, parent)
+            _child(theirs, messages, plan, backend, parent)
         theirs.close()
         self._connection = ours
         self._rest = b""
@@ -255,7 +260,7 @@ class Holder:
 
 
 def _child(
-    ours: socket.socket, theirs: socket.socket, plan: Plan, backend: Backend, parent: int
+    theirs: socket.socket, messages: int | None, plan: Plan, backend: Backend, parent: int
 ) -> None:
     """What the forked process does; it never returns."""
     status = 1
@@ -266,9 +271,12 @@ def _child(
             signal.signal(number, signal.SIG_DFL if number == signal.SIGCHLD else signal.SIG_IGN)
         signal.set_wakeup_fd(-1)
         # Clients' connections, the lock and the history belong to the parent.
-        os.dup2(theirs.fileno(), 3)
-        os.closerange(4, 1 << 16)
-        _serve(socket.socket(fileno=3), plan, backend)
+        kept = [theirs.fileno()] if messages is None else [theirs.fileno(), messages]
+        high = [fcntl.fcntl(fd, fcntl.F_DUPFD, 64) for fd in kept]
+        for place, fd in enumerate(high, 3):
+            os.dup2(fd, place)
+        os.closerange(3 + len(high), 1 << 16)
+        _serve(socket.socket(fileno=3), plan, backend, None if messages is None else KMSG_FD)
         status = 0
     except BaseException as failure:
         os.write(2, f"schedc-load: holder: {type(failure).__name__}: {failure}\n".encode())

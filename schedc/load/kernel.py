@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from schedc.load.errors import NO_KERNEL, NO_RIGHTS, OTHER_SCHEDULER, LoadError
@@ -20,6 +21,14 @@ DISABLED, ENABLED = "disabled", "enabled"
 POLL_S = 0.002
 MAX_MESSAGES = 16384
 _TOLD = ("sched_ext", "failed to run for", "kfunc BTF")
+
+
+def killed_for_memory() -> int:
+    """How many processes the kernel has killed for want of memory since boot."""
+    for line in _read(Path("/proc/vmstat"), 1 << 16).splitlines():
+        if line.startswith("oom_kill "):
+            return int(line.split()[1])
+    return 0
 
 
 def this_kernel() -> Kernel:
@@ -116,15 +125,27 @@ def malformed_btf(lines: tuple[str, ...]) -> LoadError | None:
     )
 
 
+KMSG_FD = 4  # 3 is its connection
+"""Where a holder finds the kernel's messages, if its service could open them."""
+
+
+def open_messages() -> int | None:
+    """The kernel's messages; None if this process may not read them. Many systems let only those
+    with CAP_SYSLOG open them, so the service does it before it gives that up."""
+    try:
+        return os.open("/dev/kmsg", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return None
+
+
 class Messages:
     """The kernel's messages about schedulers from now on."""
 
-    def __init__(self) -> None:
-        try:
-            self._fd = os.open("/dev/kmsg", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    def __init__(self, fd: int | None = None) -> None:
+        fd = open_messages() if fd is None else fd
+        self._fd = -1 if fd is None else fd
+        with suppress(OSError):
             os.lseek(self._fd, 0, os.SEEK_END)
-        except OSError:
-            self._fd = -1
 
     def read(self) -> tuple[str, ...]:
         """Those since the last call, bounded."""

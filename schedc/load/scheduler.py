@@ -37,11 +37,12 @@ EBUSY = 16
 class Scheduler:
     """The life of a scheduler, stage by stage: make it, `attach`, `detach`."""
 
-    def __init__(self, plan: Plan) -> None:
-        """Open, set and verify: the kernel has the programs, and nothing runs yet."""
+    def __init__(self, plan: Plan, messages: int | None = None) -> None:
+        """Open, set and verify: the kernel has the programs, and nothing runs yet. `messages`: an
+        open /dev/kmsg."""
         self._plan = plan
         self._link: Link | None = None
-        self._messages = kernel.Messages()
+        self._messages = kernel.Messages(messages)
         self.enable_seq = 0
         self._object = Object(plan.object)
         try:

@@ -45,13 +45,17 @@ class Client:
 
 
 class Server:
-    """`backend` makes a scheduler of a plan; `about` says which that is, for `status`."""
+    """`backend` makes a scheduler of a plan; `about` says which that is, for `status`; `messages`
+    is an open /dev/kmsg."""
 
-    def __init__(self, where: Places, state: State, backend: Any, about: Mapping[str, Any]) -> None:
+    def __init__(
+        self, where: Places, state: State, backend: Any, about: Mapping[str, Any],
+        messages: int | None = None,
+    ) -> None:
         self._where = where
         self._about = dict(about)
         self._clients: dict[int, Client] = {}
-        self.supervisor = Supervisor(state, backend, self._tell)
+        self.supervisor = Supervisor(state, backend, self._tell, messages)
         self._selector = selectors.DefaultSelector()
         self._lock = _lock(where)
         self._listener = _listen(where)

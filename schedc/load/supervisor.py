@@ -48,10 +48,14 @@ Tell = Callable[[int, Mapping[str, Any]], None]
 class Supervisor:
     """`tell(client, message)` reaches a connection that is not being answered just now."""
 
-    def __init__(self, state: State, backend: Backend, tell: Tell) -> None:
+    def __init__(
+        self, state: State, backend: Backend, tell: Tell, messages: int | None = None
+    ) -> None:
         self.state = state
         self._backend = backend
         self._tell = tell
+        self._messages = messages
+        self._killed = kernel.killed_for_memory()
         self.running: Running | None = None
         self.previous: Plan | None = None
         self._before_trial: Plan | None = None
@@ -106,7 +110,7 @@ class Supervisor:
         )  # fmt: skip
 
     def _prepared(self, plan: Plan) -> Holder:
-        holder = Holder(plan, self._backend)
+        holder = Holder(plan, self._backend, self._messages)
         try:
             holder.prepare()
         except HolderDied as died:
@@ -334,6 +338,9 @@ class Supervisor:
         running.holder.kill()
         kernel.wait_for(kernel.DISABLED, GRACE_S)
         why = f"the process that held it {how}"
+        if (killed := kernel.killed_for_memory()) > self._killed:
+            self._killed = killed
+            why += "; the kernel was short of memory and killed processes"
         if running.stage == CANARY:
             if running.client is not None:
                 self._tell(running.client, _ended(why).as_json())
@@ -386,9 +393,13 @@ class Supervisor:
 
     def _ended_in_order(self, running: Running, why: str, restart: bool, began: float) -> None:
         """A cpu came or went: load again with the machine as it is now. Or a person (SysRq-S)."""
+        if restart and self._come_back(running.plan, f"{why} (a cpu came or went)", "kernel"):
+            if running.stage == CANARY:  # the trial goes on
+                assert self.running is not None
+                running.holder, self.running = self.running.holder, running
+            return
         if restart and running.stage == CONFIRMED:
-            if not self._come_back(running.plan, f"{why} (a cpu came or went)", "kernel"):
-                self._retry_later(running.plan, why)
+            self._retry_later(running.plan, why)
             return
         if running.client is not None:
             self._tell(running.client, _ended(f"the scheduler ended: {why}").as_json())

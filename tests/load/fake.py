@@ -111,7 +111,7 @@ class Loader:
         if self.pid == 0:
             try:
                 self.fake.install()
-                make = lambda one: Scheduler(one, self.fake)  # noqa: E731
+                make = lambda one, _: Scheduler(one, self.fake)  # noqa: E731
                 Server(self.where, State(self.where), make, {"backend": "fake"}).run()
                 os._exit(0)
             except BaseException as failure:

@@ -175,6 +175,15 @@ def test_a_cpu_that_comes_or_goes_loads_it_again(one: Loader) -> None:
     assert one.running() == ("hotplug", "confirmed")
 
 
+def test_a_trial_goes_on_when_a_cpu_comes_or_goes(one: Loader) -> None:
+    with one.connect() as client:
+        trial = client.canary(one.plan("hotplug"), 30, "tests")
+        until(lambda: one.told()[-1] == ("reattached", "hotplug"))
+        assert one.running() == ("hotplug", "canary") and trial.poll() is None
+        trial.confirm()
+    assert one.running() == ("hotplug", "confirmed")
+
+
 def test_the_service_stops_and_starts(one: Loader) -> None:
     one.load("old")
     assert one.stop() == 0
