@@ -14,9 +14,10 @@
 #define MAX_BUCKETS 32768
 #define MAX_EDGES 8192
 #define MAX_LEVELS 32	/* of control groups */
+#define CLAIMS 8
 #define NAME 16
 
-enum target { TARGET_ALL, TARGET_PROCESS, TARGET_CGROUP, TARGET_TREE };
+enum { TARGET_ALL, TARGET_PROCESS, TARGET_CGROUP, TARGET_TREE };
 
 const volatile u32 target;
 const volatile s32 target_tgid;
@@ -66,7 +67,9 @@ struct task {
 	char comm[NAME];
 	u8 whole;	/* its burst was seen from the beginning */
 	u8 sleeps;	/* it slept at least once */
-	u8 unused[6];
+	u8 joined;	/* it counts as one of its group; not before it has a name of its own */
+	u8 born;	/* while it was watched */
+	u8 unused[4];
 };
 
 struct {
@@ -84,11 +87,19 @@ struct {
 } names SEC(".maps");
 
 struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, MAX_GROUPS);
 	__type(key, u32);
 	__type(value, struct group);
 } groups SEC(".maps");
+
+/* Where to look for the next free number. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, u32);
+} next_group SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -129,9 +140,6 @@ struct {
 	__type(key, u32);
 	__type(value, struct machine);
 } machine SEC(".maps");
-
-u32 groups_used;
-u32 irq_known;
 
 static __always_inline struct machine *this_machine(void)
 {
@@ -219,6 +227,29 @@ static __always_inline void copy_name(char *to, const char *from)
 	((u64 *)to)[1] = ((const u64 *)from)[1];
 }
 
+/* A number that no other cpu gets. */
+static __always_inline bool claim_group(const struct group_key *key, const char *comm, u32 *found)
+{
+	struct group fresh = { .key = *key };
+	u32 zero = 0, *next = bpf_map_lookup_elem(&next_group, &zero);
+
+	if (!next)
+		return false;
+	copy_name(fresh.comm, comm);
+	for (u32 i = 0; i < CLAIMS; i++) {
+		u32 id = *next;
+
+		if (id >= MAX_GROUPS)
+			return false;
+		*next = id + 1;
+		if (!bpf_map_update_elem(&groups, &id, &fresh, BPF_NOEXIST)) {
+			*found = id;
+			return true;
+		}
+	}
+	return false;
+}
+
 static __always_inline bool find_group(struct task_struct *p, const char *comm, u32 *found)
 {
 	struct group_key key __attribute__((aligned(8))) = {};
@@ -235,14 +266,8 @@ static __always_inline bool find_group(struct task_struct *p, const char *comm, 
 		*found = id;
 		return true;
 	}
-	if (groups_used >= MAX_GROUPS)
+	if (!claim_group(&key, comm, &id))
 		return false;
-	id = __sync_fetch_and_add(&groups_used, 1);
-	group = bpf_map_lookup_elem(&groups, &id);
-	if (!group)
-		return false;
-	group->key = key;
-	copy_name(group->comm, comm);
 	/* Another cpu may have been first: its number holds, and this one stays empty. */
 	bpf_map_update_elem(&names, &key, &id, BPF_NOEXIST);
 	known = bpf_map_lookup_elem(&names, &key);
@@ -259,19 +284,23 @@ static __always_inline void join(u32 id, bool born)
 
 	if (!group)
 		return;
-	now = __sync_fetch_and_add(&group->tasks, 1) + 1;
+	__sync_fetch_and_add(&group->tasks, 1);
+	now = group->tasks;
 	if (now > group->most)
 		group->most = now;
 	if (born)
 		__sync_fetch_and_add(&group->born, 1);
 }
 
-static __always_inline void leave(u32 id)
+static __always_inline void leave(u32 id, bool unborn)
 {
 	struct group *group = bpf_map_lookup_elem(&groups, &id);
 
-	if (group)
-		__sync_fetch_and_add(&group->tasks, -1);
+	if (!group)
+		return;
+	__sync_fetch_and_add(&group->tasks, -1);
+	if (unborn)
+		__sync_fetch_and_add(&group->born, -1);
 }
 
 static __always_inline struct counters *counters_of(u32 group)
@@ -291,12 +320,14 @@ static __always_inline struct task *enter(struct task_struct *p, bool born)
 		drop();
 		return NULL;
 	}
-	fresh.whole = born;
+	fresh.whole = fresh.born = born;
+	fresh.joined = !born;
 	if (bpf_map_update_elem(&tasks, &pid, &fresh, BPF_NOEXIST)) {
 		drop();
 		return NULL;
 	}
-	join(fresh.group, born);
+	if (!born)
+		join(fresh.group, false);
 	return bpf_map_lookup_elem(&tasks, &pid);
 }
 
@@ -330,8 +361,10 @@ static __always_inline void follow_name(struct task_struct *p, struct task *t)
 	copy_name(t->comm, comm);
 	if (group == t->group)
 		return;
-	leave(t->group);
-	join(group, false);
+	if (t->joined) {
+		leave(t->group, t->born);
+		join(group, t->born);
+	}
 	t->group = group;
 }
 
@@ -370,6 +403,10 @@ static __always_inline void switched_out(struct task_struct *p, struct task *t, 
 	u64 time = t->on ? now - t->on : 0;
 	s32 pid = p->pid;
 
+	if (!t->joined) {
+		join(t->group, t->born);
+		t->joined = 1;
+	}
 	t->ran += time;
 	t->on = 0;
 	if (c) {
@@ -383,7 +420,7 @@ static __always_inline void switched_out(struct task_struct *p, struct task *t, 
 	if (t->whole)
 		add(t->group, BURST, t->ran);
 	if (dies) {
-		leave(t->group);
+		leave(t->group, false);
 		bpf_map_delete_elem(&tasks, &pid);
 		return;
 	}
@@ -426,18 +463,10 @@ int on_switch(u64 *ctx)
 /* 1 + the group of whoever runs here, if it is a task that does this by itself. */
 static __always_inline u32 who_wakes(void)
 {
-	const int *count;
-	struct task_struct *p;
+	struct task_struct *p = bpf_get_current_task_btf();
 	struct task *t;
 
-	if (!&__preempt_count)
-		return 0;
-	count = bpf_this_cpu_ptr(&__preempt_count);
-	irq_known = 1;
-	if (*count & PREEMPT_IRQ_MASK)
-		return 0;
-	p = bpf_get_current_task_btf();
-	if (!p->pid)
+	if (in_interrupt() || !p->pid)
 		return 0;
 	t = known(p);
 	return t ? t->group + 1 : 0;

@@ -39,10 +39,12 @@ else:
 HELP = "install Debian's python3-bpfcc and the headers of the running kernel"
 
 
-def find_bcc(pythons: tuple[str, ...] = PYTHONS, modules: Path = Path("/lib/modules")) -> list[str]:
+def find_bcc(
+    pythons: tuple[str, ...] | None = None, modules: Path = Path("/lib/modules")
+) -> list[str]:
     """The command line of the runner; E1228 that says what is missing."""
     reasons = []
-    for python in pythons:
+    for python in PYTHONS if pythons is None else pythons:
         if not os.access(python, os.X_OK):
             continue
         match _ask(python):
@@ -95,17 +97,40 @@ _CALLS = (
     (re.compile(r"bpf_map_update_elem\(&(\w+), ([^;]+?), BPF_NOEXIST\)"), r"\1.insert(\2)"),
     (re.compile(r"bpf_map_delete_elem\(&(\w+), "), r"\1.delete("),
     (re.compile(r"\bctx\[(\d)\]"), r"ctx->args[\1]"),
+    (re.compile(r"\nconst volatile [^\n]+"), "\n"),
     (re.compile(r"bpf_get_current_task_btf\(\)"), "(void *)bpf_get_current_task()"),
     (re.compile(r"\n#include [^\n]+"), "\n"),
     (re.compile(r"\nchar _license[^\n]+"), "\n"),
 )
 
 
+_HEAD = """#include <uapi/linux/ptrace.h>
+#include <linux/sched.h>
+#include <linux/cgroup.h>
+#define TASK_DEAD_STATE 0x80U
+#define PREEMPT_IRQ_MASK 0x00ff0100
+
+/* The kernel's own per-cpu word, by its address in /proc/kallsyms. */
+static __always_inline bool in_interrupt(void)
+{
+\tu64 offset = 0;
+\tint count = 0;
+
+\tif (!PREEMPT_COUNT_AT)
+\t\treturn true;
+\tbpf_probe_read_kernel(&offset, sizeof(offset),
+\t\t(void *)(PER_CPU_OFFSET_AT + 8 * (u64)bpf_get_smp_processor_id()));
+\tbpf_probe_read_kernel(&count, sizeof(count), (void *)(offset + PREEMPT_COUNT_AT));
+\treturn count & PREEMPT_IRQ_MASK;
+}
+"""
+
+
 def bcc_text() -> str:
-    """Our program in bcc's words."""
+    """Our program in bcc's words. The runner puts `#define`s for the target before it."""
     text = _MAP.sub(lambda m: _MAPS[m["type"]].format(**m.groupdict()), source_text())
     text = _PROGRAM.sub(r"RAW_TRACEPOINT_PROBE(\g<event>)", text)
     for pattern, put in _CALLS:
         text = pattern.sub(put, text)
     histogram = read_data("backends/profile/include/histogram.h")
-    return histogram.replace('#include "kernel.h"', "") + text
+    return _HEAD + histogram.replace('#include "kernel.h"', "") + text

@@ -22,7 +22,7 @@ from schedc.profile.errors import (
     NOTHING_RAN,
     ProfileError,
 )
-from schedc.profile.model import COLLECTORS, Histogram, Profile
+from schedc.profile.model import COLLECTORS, NOT_A_TASK, GroupProfile, Histogram, Profile
 from schedc.profile.object import make_object, read_object
 from schedc.profile.proc import ProcCollector
 from schedc.profile.target import Command, Target
@@ -102,7 +102,12 @@ def _profile(
     asked: float | None,
 ) -> Profile:
     counted = found.counted
-    if not counted.groups:
+    groups = counted.groups
+    if job.command is not None:
+        # Between its fork and its exec, the command goes by the name of whoever started it.
+        own = system.read(system.PROC / "self/comm").strip()
+        groups = tuple(one for one in groups if one.comm != own or one.bursts.count)
+    if not groups:
         raise ProfileError(
             NOTHING_RAN, f"nothing of it ran within {counted.seconds:.1f} s",
             help="watch for longer: --for 60s",
@@ -118,9 +123,16 @@ def _profile(
     return Profile(
         name, job.target.words, why_not, counted.seconds, system.kernel(), system.cpus(),
         system.machine(found.before, found.after, counted.migrations_s, counted.runq),
-        counted.groups, counted.wakes, counted.dropped, not (found.interrupted or early),
+        groups, _wakes(counted, groups), counted.dropped, not (found.interrupted or early),
         tuple(notes),
     )  # fmt: skip
+
+
+def _wakes(
+    counted: Counted, groups: tuple[GroupProfile, ...]
+) -> tuple[tuple[str, str, int], ...]:
+    names = {NOT_A_TASK, *(group.name for group in groups)}
+    return tuple(one for one in counted.wakes if one[0] in names and one[1] in names)
 
 
 # --- the collectors -----------------------------------------------------------------------------

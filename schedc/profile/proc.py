@@ -70,9 +70,9 @@ class ProcCollector:
         began = time.monotonic()
         try:
             while True:
-                begin = time.monotonic()
+                begin = time.thread_time()
                 alive = self.look()
-                cost = time.monotonic() - begin
+                cost = time.thread_time() - begin
                 left = began + seconds - time.monotonic()
                 if left <= 0 or over() or (not alive and self.target.kind != "all"):
                     break

@@ -47,17 +47,18 @@ class _Watcher:
         self.wakes: dict[tuple[int, int], int] = defaultdict(int)
         self.running: dict[int, int] = {}
         for time, kind, _, cpu, pid, b, _ in trace.records(RUN, IDLE, WAKE, SLEEP, EXIT):
-            match kind:
-                case 2 | 3:
-                    self._off(self.running.pop(cpu, 0), time, sleeps=False)
-                    if kind == RUN:
-                        self._on(pid, time)
-                        self.running[cpu] = pid
-                case 4:
-                    self._wake(pid, b, time)
-                case _:
-                    self._off(pid, time, sleeps=True)
-                    self.running = {at: one for at, one in self.running.items() if one != pid}
+            if kind in (RUN, IDLE):
+                self._off(self.running.pop(cpu, 0), time, sleeps=False)
+                if kind == RUN:
+                    self._on(pid, time)
+                    self.running[cpu] = pid
+            elif kind == WAKE:
+                self._wake(pid, b, time)
+            else:
+                self._off(pid, time, sleeps=True)
+                self.running = {at: one for at, one in self.running.items() if one != pid}
+        for pid in self.running.values():
+            self._off(pid, trace.ended_ns, sleeps=False)
 
     def _group(self, pid: int) -> _Group:
         return self.groups[self.who.group.get(pid, -1)]

@@ -67,10 +67,20 @@ static long (*const bpf_probe_read_kernel)(void *dst, u32 size, const void *src)
 static void *(*const bpf_this_cpu_ptr)(const void *percpu) = (void *)154;
 static struct task_struct *(*const bpf_get_current_task_btf)(void) = (void *)158;
 
-/* x86 keeps it per cpu; where it isn't there, who wakes whom isn't known. */
+/* x86 keeps it per cpu. Where the kernel doesn't show it, all wake-ups count as an interrupt's. */
 extern const int __preempt_count __ksym __weak;
 
 /* An NMI, a hard interrupt, a softirq that runs (not one that is merely held off). */
 #define PREEMPT_IRQ_MASK 0x00ff0100
+
+static __always_inline bool in_interrupt(void)
+{
+	const int *count;
+
+	if (!&__preempt_count)
+		return true;
+	count = bpf_this_cpu_ptr(&__preempt_count);
+	return *count & PREEMPT_IRQ_MASK;
+}
 
 #endif
