@@ -226,7 +226,8 @@ def test_who_is_who(two_cpus: Machine) -> None:
     script = (
         "hog alpha 1\nhog alphabet 1\nhog beta 1\n"
         "/tmp/program/busybox sh -c 'while :; do :; done' & pids=\"$pids $!\"\n"
-        "sleep 2\nfor p in $pids; do ran $p; done > out/ran"
+        # Stopped, so that what they ran is the same for both who count it.
+        "sleep 2\nkill -STOP $pids\nsleep 0.2\nfor p in $pids; do ran $p; done > out/ran"
     )
     seen = trial(two_cpus, compiled(text_of("names")), script, before=before)
     assert seen.verdict.good, seen.verdict
