@@ -125,7 +125,10 @@ def serve(folder: str) -> None:
     place = Place(Path(folder))
     place.adopt()
     where = Places(place.run, place.state)
-    Server(where, State(where), lambda plan: Scheduler(plan, place), {"backend": "none"}).run()
+    def backend(plan: Plan, *_: object) -> Scheduler:
+        return Scheduler(plan, place)
+
+    Server(where, State(where), backend, {"backend": "none"}).run()
 
 
 @contextmanager
