@@ -8,8 +8,10 @@ Prints the table of `docs/deploying-measured.md`.
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import tempfile
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +27,7 @@ INSIDE = Path(__file__).with_name("capabilities_inside.py")
 
 def certified(name: str) -> tuple[bytes, bytes]:
     """A policy's object and its certificate."""
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, redirect_stdout(io.StringIO()):
         if schedc.cli.run(["compile", find_policy(name), "--emit", "obj,cert", "-o", f"{folder}/"]):
             raise SystemExit(f"{name} can't be compiled")
         made = Path(folder) / name

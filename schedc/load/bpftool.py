@@ -23,7 +23,7 @@ from typing import Any
 
 from schedc.load import kernel
 from schedc.load.counters import Exit
-from schedc.load.errors import BAD_SETTING, CANNOT_LOAD, NOT_ENABLED, LoadError
+from schedc.load.errors import BAD_SETTING, CANNOT_LOAD, NO_RIGHTS, NOT_ENABLED, LoadError
 from schedc.load.plan import Plan
 
 PINS = Path("/sys/fs/bpf/schedc")
@@ -132,6 +132,12 @@ def unpin() -> None:
 
 def clean(_program: Path) -> None:
     """At the service's start: what a killed one left pinned goes."""
+    if os.geteuid() != 0:
+        raise LoadError(
+            NO_RIGHTS, "bpftool can load schedulers for root only",
+            notes=("the service's two capabilities don't pass to a program that it starts",),
+            help="install libbpf1 1.4 or later, or run the loader as root",
+        )  # fmt: skip
     if not os.path.ismount(PINS.parent):
         raise LoadError(
             CANNOT_LOAD, f"{PINS.parent} is no BPF file system, which bpftool needs for its links",

@@ -119,8 +119,8 @@ class Library:
         line = ctypes.create_string_buffer(2048)
         self._libc.vsnprintf(line, c_size_t(len(line)), c_char_p(format_), c_void_p(arguments))
         text = line.value.decode("utf-8", "replace")
-        # zig's objects carry sections that libbpf only remarks on.
-        if ".eh_frame" not in text:
+        # Sections that libbpf only remarks on: of zig, and the one with an object's mark.
+        if ".eh_frame" not in text and "skipping unrecognized data section" not in text:
             self.messages.append(text)
             self._said += len(text)
         return 0

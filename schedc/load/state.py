@@ -28,6 +28,9 @@ ABORTS = 2
 RESERVE = 1 << 16
 MAX_WHY = 1000
 _MIN_PREFIX = 8
+_LIVES = "lives"
+KILLED = "the loader ended without a word: it was killed"
+WENT_DOWN = "the loader ended without a word: the machine went down"
 
 
 class State:
@@ -183,6 +186,25 @@ class State:
     def _save_counts(self) -> None:
         text = json.dumps(self._counts, indent=1, sort_keys=True) + "\n"
         self._replace(self._where.quarantine, text)
+
+    # --- how the last life ended
+
+    def begin(self, boot_id: str) -> str:
+        """Note that a loader lives; how the one before ended, if it left no word itself."""
+        path = self._where.state / _LIVES
+        try:
+            before = path.read_text(encoding="ascii", errors="replace")
+        except OSError:
+            before = ""
+        self._replace(path, f"{boot_id}\n")
+        if not before:
+            return ""
+        return KILLED if before.strip() == boot_id else WENT_DOWN
+
+    def end(self) -> None:
+        """It ends in order."""
+        with suppress(OSError):
+            (self._where.state / _LIVES).unlink(missing_ok=True)
 
     # --- confirmed policies
 

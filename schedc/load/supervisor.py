@@ -228,6 +228,7 @@ class Supervisor:
         if running is not None:
             running.holder.detach()
             self.state.tell("unloaded", running.plan, "the loader was stopped", "loader")
+        self.state.end()
 
     # --- trials that end badly
 
@@ -307,12 +308,15 @@ class Supervisor:
 
     def start(self) -> None:
         """At the service's start: what was confirmed is loaded again, if it still may be."""
+        died = self.state.begin(kernel.this_kernel().boot_id)
         try:
             plan = self.state.confirmed()
             self.previous = self.state.confirmed("previous")
         except LoadError as failure:
             self.state.tell("refused", None, f"a confirmed plan: {failure}", "loader")
             return
+        if died:
+            self.state.tell("loader-died", plan, died, "loader")
         if plan is not None:
             self._come_back(plan, "the loader started", "loader")
 
