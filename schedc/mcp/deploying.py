@@ -116,12 +116,18 @@ def apply_plan(arguments: take.ApplyPlan, setup: Setup) -> give.Applied:
 def _scene(arguments: take.PlanPolicy) -> Scene:
     """The machine that the plan is for: this one, or one that was described."""
     from schedc.deploy.make import Scene, current_scene
+    from schedc.load.errors import LoadError
     from schedc.load.plan import Current, Kernel
 
     other = arguments.target
     if other is None:
-        with told():
+        try:
             return current_scene()
+        except LoadError as failure:
+            hint = "with `target`, a plan is drafted for another machine"
+            raise refuse(
+                failure.code, failure.message, *failure.notes, hint, help=failure.help
+            ) from failure
     current = Current(other.state, other.ops, other.enable_seq, other.object)
     return Scene(Kernel(other.release, other.boot_id), current, None, ())
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from schedc.sim.run import Report
     from schedc.vm.loadable import Policy as Loadable
 
-_WIDTH = 140
+_WIDTH = 160
 
 
 def simulate(arguments: take.Simulate, setup: Setup) -> give.Simulated:
@@ -187,8 +187,11 @@ def _words(report: Report) -> str:
 
     out = Console(file=StringIO(), width=_WIDTH, no_color=True, highlight=False)
     for part in show.parts(report):
-        is_text = isinstance(part, str)
-        out.print(part, markup=not is_text, soft_wrap=is_text)
+        if isinstance(part, str):
+            out.print(part, markup=False, soft_wrap=True)
+        else:
+            part.box = None  # rules are nothing but tokens to a model
+            out.print(part)
     assert isinstance(out.file, StringIO)
     return quote.block(out.file.getvalue().rstrip("\n"), 20_000)
 
