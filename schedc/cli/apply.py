@@ -224,7 +224,7 @@ def _told(plan: Plan, wanted: Wanted, ended: Ended, now: str) -> Exit:
         guards = len(wanted.guards)
         held = f", {guards} guard{'s' if guards != 1 else ''} held" if guards else ""
         if not wanted.as_json:
-            click.echo(f"{name} is confirmed: it stayed for {ended.seconds:.0f} s{held}")
+            click.echo(f"{name} is confirmed: it stayed for {int(ended.seconds)} s{held}")
         return Exit.fine
     values = [
         f"`{visible(one.guard.text)}`: {one.guard.show(one.value)}"
@@ -233,7 +233,7 @@ def _told(plan: Plan, wanted: Wanted, ended: Ended, now: str) -> Exit:
     ]  # fmt: skip
     Console.current().report([([error(
         ended.code, f"{name} was taken back: {visible(ended.reason)}", None,
-        notes=[f"after {ended.seconds:.0f} s on trial", *values, *map(visible, ended.notes),
+        notes=[f"after {int(ended.seconds)} s on trial", *values, *map(visible, ended.notes),
                f"now: {now}"],
         help="schedc history says the same later; after two such ends a policy is quarantined",
     )], None)])  # fmt: skip

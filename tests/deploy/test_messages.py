@@ -1,5 +1,7 @@
 """Messages, word by word."""
 
+import re
+
 import pytest
 
 import schedc.cli
@@ -35,8 +37,8 @@ COMMAND = """error[E0913]: the command of `cmd:false < 5` failed with exit code 
 """
 
 ABORTED = """error[E0912]: calm 1.0.0 was taken back: `p99 < 20ms` does not hold: 50 ms
-  = note: after 2 s on trial
-  = note: `p99 < 20ms`: 50 ms (2000 waits)
+  = note: after N s on trial
+  = note: `p99 < 20ms`: 50 ms (N waits)
   = note: now: the kernel's own scheduler
   = help: schedc history says the same later; after two such ends a policy is quarantined
 
@@ -75,7 +77,9 @@ def test_taken_back(machine: Place, capfd: pytest.CaptureFixture[str]) -> None:
     assert schedc.cli.run(["apply", "plan.json", "--guard", "p99 < 20ms"]) == 4
     out, err = capfd.readouterr()
     assert out == ""
-    assert err[err.index("error["):] == ABORTED
+    # How many looks there were is the host's affair.
+    shown = re.sub(r"\b\d+ (s on trial|waits)", r"N \1", err[err.index("error["):])
+    assert shown == ABORTED
 
 
 def test_the_help_of_each_command(capfd: pytest.CaptureFixture[str]) -> None:
