@@ -161,3 +161,11 @@ def test_the_environment_is_believed_only_about_ones_own_folders(tmp_path: Path)
         assert places({"SCHEDC_RUN_DIR": str(wrong)}) == places({})
     mine.chmod(0o770)
     assert places({"SCHEDC_RUN_DIR": str(mine)}) == places({})
+
+
+def test_the_next_life_says_how_the_last_one_ended(tmp_path: Path) -> None:
+    assert fresh(tmp_path).begin("boot-1") == ""
+    assert "killed" in fresh(tmp_path).begin("boot-1")
+    assert "machine went down" in fresh(tmp_path).begin("boot-2")
+    fresh(tmp_path).end()
+    assert fresh(tmp_path).begin("boot-2") == ""

@@ -200,6 +200,12 @@ def test_if_both_are_killed_nothing_stays(one: Loader) -> None:
     until(lambda: one.fake.read().state == "disabled")  # PR_SET_PDEATHSIG
     one.start()  # a stale socket and lock don't matter
     until(lambda: one.running() == ("old", "confirmed"))
+    # Nobody was left to tell it, so the next one does; and only once.
+    assert one.told()[-2:] == [("loader-died", "old"), ("reattached", "old")]
+    one.stop()
+    one.start()
+    until(lambda: one.running() == ("old", "confirmed"))
+    assert one.told()[-2:] == [("unloaded", "old"), ("reattached", "old")]
 
 
 def test_unloaded_is_not_loaded_again(one: Loader) -> None:

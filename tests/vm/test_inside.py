@@ -95,3 +95,26 @@ def test_the_layer_is_named_after_the_sources_and_compiles_only_what_changed(
     assert found[f"{place}/data.py"][1] == changed["schedc/data.py"]
     assert f"{place}/__pycache__/data.cpython-313.pyc" in found
     assert sys.executable.encode() not in found["usr/bin/schedc"][1]
+
+
+BCC = b"""
+from bcc import BPF
+
+program = BPF(text=r'''
+BPF_HASH(switches, u32, u64);
+TRACEPOINT_PROBE(sched, sched_switch) {
+	u32 pid = args->next_pid;
+	switches.increment(pid);
+	return 0;
+}
+''')
+import time
+time.sleep(0.5)
+print(sum(count.value for count in program["switches"].values()))
+"""
+
+
+@pytest.mark.timeout(600)
+def test_bcc_compiles_against_the_headers_of_the_guest_s_kernel() -> None:
+    with Machine.boot(inside.shape("bcc", "latest")) as machine:
+        assert int(run(machine, "python3 count", count=BCC)) > 0

@@ -1,0 +1,554 @@
+"""Faults, done to the real loader inside a guest: sent there by `bench/faults.py`, run as root.
+
+    python3 faults_inside.py SEED CASE=RUNS...
+
+Input: good.o/.cert (confirmed), trial.o/.cert (put on trial) and starver.o/.cert (its certificate
+forged) in this folder. Output: a line of JSON for each run in out/runs.jsonl. Each run sets the
+machine up, waits a random moment, does the damage, and follows the kernel's own files every few
+milliseconds: `safe_s` is how long it took until the default or the policy of before was in charge,
+`back_s` until that policy was (None where it isn't expected). Nothing here helps the loader but
+what a service manager does: a supervisor that is gone is started again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from schedc.deploy import state
+from schedc.deploy.canary import Trial
+from schedc.deploy.guard import parse_guard
+from schedc.deploy.make import plan_of, scene
+from schedc.load import backend, kernel, serve as _serve  # noqa: F401 (imported before it forks)
+from schedc.load.__main__ import serve
+from schedc.load.client import Client
+from schedc.load.errors import LoadError
+
+JOB = Path("/job")
+GUARD_TIMEOUT_S = 1.0
+PATIENCE_S = 30.0
+"""For what is not judged: that a supervisor is up, that a trial runs."""
+LIMIT_S = 5.0
+POLL_S = 0.005
+
+
+@dataclass
+class Run:
+    """One fault. `restored`: what was in charge at the end. `words`: of the history, of what
+    happened since the fault. `problem`: why the run is a failure; empty if it isn't."""
+
+    case: str
+    safe_s: float | None = None
+    back_s: float | None = None
+    restored: str = ""
+    words: list[str] = field(default_factory=list)
+    problem: str = ""
+
+
+Condition = Callable[[], bool]
+
+
+def until(condition: Condition, seconds: float = PATIENCE_S) -> bool:
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            return False
+        time.sleep(POLL_S)
+    return True
+
+
+def on_default() -> bool:
+    return kernel.read_current().state == kernel.DISABLED
+
+
+class Child:
+    """A process that was forked off."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self._status: int | None = None
+
+    def kill(self) -> None:
+        if not self.gone():
+            os.kill(self.pid, signal.SIGKILL)
+
+    def gone(self) -> bool:
+        if self._status is None:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            self._status = status if pid else None
+        return self._status is not None
+
+    def wait(self) -> None:
+        if not until(self.gone):
+            raise RuntimeError(f"process {self.pid} does not end")
+
+
+def forked(work: Callable[[], object], log: str) -> Child:
+    """A child that does this, in a session of its own, and ends."""
+    pid = os.fork()
+    if pid:
+        return Child(pid)
+    status = 1
+    try:
+        os.setsid()
+        fd = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        os.dup2(fd, 1)
+        os.dup2(fd, 2)
+        work()
+        status = 0
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stderr.flush()
+        os._exit(status)
+
+
+class World:
+    """A guest with a loader, and what was confirmed in it."""
+
+    def __init__(self) -> None:
+        self.loader: Child | None = None
+        self.names: dict[str, str] = {}
+        self.children: list[Child] = []
+
+    # --- the loader, as a service manager keeps it
+
+    def start(self) -> None:
+        """`python3 -I -m schedc.load serve`, but forked: its modules are there already, which an
+        emulated machine needs a second for."""
+        self.loader = forked(lambda: serve(bpf_stats=False, bpftool=False), "/tmp/loader.log")
+        if not until(self.answers):
+            raise RuntimeError(f"no loader: {Path('/tmp/loader.log').read_text()[-500:]}")
+
+    def answers(self) -> bool:
+        try:
+            Client.connect().close()
+        except LoadError:
+            return False
+        return True
+
+    def stop(self) -> None:
+        if self.loader is not None:
+            if not self.loader.gone():
+                os.kill(self.loader.pid, signal.SIGTERM)
+            self.loader.wait()
+            self.loader = None
+
+    def ask(self, **request: Any) -> dict[str, Any]:
+        with Client.connect() as client:
+            return client.ask(request)
+
+    def plan(self, name: str) -> dict[str, Any]:
+        with Client.connect() as client:
+            where = scene(client)
+        data, certificate = (JOB / f"{name}.o").read_bytes(), (JOB / f"{name}.cert").read_text()
+        return plan_of(data, certificate, where, life_s=600, by="faults").as_json()
+
+    def confirmed(self, name: str) -> None:
+        """Load it for good."""
+        self.ask(do="load", plan=self.plan(name), canary_s=None, by="faults")
+        self.names[name] = kernel.read_current().ops
+
+    def on_trial(self, name: str) -> Client:
+        """Load it on trial; the connection that it depends on."""
+        client = Client.connect()
+        client.canary(self.plan(name), 60.0, "faults")
+        self.names[name] = kernel.read_current().ops
+        return client
+
+    def apply(self, name: str, *guards: str) -> Child:
+        """What `schedc apply` does once it has read a plan, in a process of its own."""
+        plan = self.plan(name)
+
+        def work() -> None:
+            trial = Trial([parse_guard(text) for text in guards], GUARD_TIMEOUT_S)
+            trial.measure_before()
+            with Client.connect() as client, Client.connect() as looker:
+                handle = client.canary(plan, 60.0, "faults")
+                print(trial.run(handle, lambda: state.ask(looker), 60.0, lambda look: None))
+
+        child = forked(work, "/tmp/apply.log")
+        self.children.append(child)
+        return child
+
+    def clean(self) -> None:
+        """Nothing of a run is left for the next: not the loader's memory of it either."""
+        for child in self.children:
+            child.kill()
+            child.wait()
+        self.children = []
+        self.stop()
+        until(on_default)
+        for path in Path("/var/lib/schedc").rglob("*"):
+            if path.is_file():
+                path.unlink()
+
+    # --- what is looked at
+
+    def runs(self, name: str) -> Condition:
+        """Whether a policy is in charge."""
+        def is_it() -> bool:
+            now = kernel.read_current()
+            return now.state == kernel.ENABLED and now.ops == self.names[name]
+
+        return is_it
+
+    def safe(self, name: str, before: int) -> Condition:
+        """Whether the default is in charge, or this policy in a newer life than `before`."""
+        is_it = self.runs(name)
+        return lambda: on_default() or (is_it() and kernel.enable_seq() > before)
+
+    def history(self) -> list[str]:
+        lines = self.ask(do="history", last=50)["history"]
+        return [f"{one['what']}: {one['why']}" for one in lines]
+
+    def pids(self) -> tuple[int, int]:
+        """(supervisor, holder)"""
+        loader = self.ask(do="status")["loader"]
+        return int(loader["pid"]), int(loader["holder"])
+
+
+# --- the cases: each sets up, does the damage, measures, and says which words it wants
+
+
+def expect(run: Run, world: World, known: int, *wanted: str) -> None:
+    """The history since its first `known` lines must have each of these, in this order."""
+    run.words = world.history()[known:]
+    at = 0
+    for one in wanted:
+        found = next((i for i, w in enumerate(run.words[at:], at) if re.search(one, w)), None)
+        if found is None:
+            run.problem = run.problem or f"the history has no `{one}`: {run.words}"
+            return
+        at = found + 1
+
+
+def damage(run: Run, world: World, name: str, harm: Callable[[], object], *, back: bool) -> None:
+    """Do harm, then time how long until something safe is in charge (and the policy is back)."""
+    before = kernel.enable_seq()
+    began = time.monotonic()
+    harm()
+    follow(run, world, name, before, began, back=back)
+
+
+def follow(
+    run: Run, world: World, name: str, before: int, began: float, *, back: bool
+) -> None:
+    if not until(world.safe(name, before)):
+        run.problem = f"after {PATIENCE_S:g} s: {kernel.read_current()}"
+        return
+    run.safe_s = time.monotonic() - began
+    if back:
+        restart_if_gone(world)
+        is_back = world.runs(name)
+        if not until(lambda: is_back() and kernel.enable_seq() > before):
+            run.problem = f"the policy did not come back: {kernel.read_current()}"
+            return
+        run.back_s = time.monotonic() - began
+    run.restored = "the policy" if world.runs(name)() else "the default"
+
+
+def restart_if_gone(world: World) -> None:
+    if world.loader is not None and world.loader.gone():
+        world.start()
+
+
+def moment(rng: random.Random, most: float = 0.4) -> None:
+    time.sleep(rng.uniform(0.0, most))
+
+
+def ready(world: World, rng: random.Random) -> int:
+    """A loader with a confirmed policy; how long its history is."""
+    world.start()
+    world.confirmed("good")
+    moment(rng)
+    return len(world.history())
+
+
+def killed_holder(world: World, run: Run, rng: random.Random) -> None:
+    known = ready(world, rng)
+    _, holder = world.pids()
+    damage(run, world, "good", lambda: os.kill(holder, signal.SIGKILL), back=True)
+    expect(run, world, known, "^loader-died: the process that held it killed by SIGKILL",
+           "^reattached: ")  # fmt: skip
+
+
+def killed_supervisor(world: World, run: Run, rng: random.Random) -> None:
+    known = ready(world, rng)
+    supervisor, _ = world.pids()
+
+    def harm() -> None:
+        os.kill(supervisor, signal.SIGKILL)
+        assert world.loader is not None
+        world.loader.wait()
+
+    damage(run, world, "good", harm, back=True)
+    expect(run, world, known, "^loader-died: ", "^reattached: the loader started")
+
+
+def killed_both(world: World, run: Run, rng: random.Random) -> None:
+    known = ready(world, rng)
+    both = list(world.pids())
+    rng.shuffle(both)
+
+    def harm() -> None:
+        for pid in both:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        assert world.loader is not None
+        world.loader.wait()
+
+    damage(run, world, "good", harm, back=True)
+    expect(run, world, known, "^loader-died: ", "^reattached: the loader started")
+
+
+def killed_while_loading(world: World, run: Run, rng: random.Random) -> None:
+    """The supervisor, at any moment of a load: while the kernel verifies, between two policies."""
+    known = ready(world, rng)
+    supervisor, _ = world.pids()
+    request = {"do": "load", "plan": world.plan("trial"), "canary_s": None, "by": "faults"}
+    client = Client.connect()
+    client.send(request)
+    moment(rng, 0.6)
+    before, began = kernel.enable_seq(), time.monotonic()
+    os.kill(supervisor, signal.SIGKILL)
+    assert world.loader is not None
+    world.loader.wait()
+    client.close()
+    if not until(on_default):
+        run.problem = f"after {PATIENCE_S:g} s: {kernel.read_current()}"
+        return
+    run.safe_s = time.monotonic() - began
+    world.start()
+    if not until(lambda: kernel.read_current().state == kernel.ENABLED):
+        run.problem = "no policy came back"
+        return
+    run.back_s, run.restored = time.monotonic() - began, "the policy"
+    assert kernel.enable_seq() > before
+    expect(run, world, known, "^loader-died: ", "^reattached: the loader started")
+
+
+def killed_watcher(world: World, run: Run, rng: random.Random) -> None:
+    """The process that watches a trial (`schedc apply`)."""
+    known = ready(world, rng)
+    child = world.apply("trial")
+    if not trial_runs(world, run):
+        return
+    moment(rng)
+    damage(run, world, "good", child.kill, back=True)
+    expect(run, world, known, "^loaded: on trial", "^aborted: the one who watched the trial went",
+           "^reattached: what ran before the trial")  # fmt: skip
+
+
+def trial_runs(world: World, run: Run) -> bool:
+    def is_on_trial() -> bool:
+        policy = world.ask(do="status")["policy"]
+        return policy is not None and policy["stage"] == "canary"
+
+    if not until(is_on_trial):
+        run.problem = f"no trial: {Path('/tmp/apply.log').read_text()[-400:]}"
+        return False
+    return True
+
+
+def failing_guard(world: World, run: Run, rng: random.Random) -> None:
+    kind = rng.choice(("echo 99", "exit 3"))
+    wanted = "99" if kind == "echo 99" else "exit code 3"
+    guarded(world, run, f"cut -d' ' -f1 /proc/uptime > /tmp/at; {kind}", 0.0,
+            rf"^aborted: .*{wanted}", rng)  # fmt: skip
+
+
+def hung_guard(world: World, run: Run, rng: random.Random) -> None:
+    guarded(world, run, "cut -d' ' -f1 /proc/uptime > /tmp/at; sleep 1000", GUARD_TIMEOUT_S,
+            "^aborted: .*did not end within", rng)  # fmt: skip
+
+
+def guarded(
+    world: World, run: Run, script: str, allowed_s: float, wanted: str, rng: random.Random
+) -> None:
+    """A trial whose guard goes wrong; the time is counted from when it ran, or was to have ended.
+    """
+    known = ready(world, rng)
+    guard, at = JOB / "guard", Path("/tmp/at")
+    at.unlink(missing_ok=True)
+    guard.write_text(f"#!/bin/sh\nn=$(cat /tmp/n); echo $((n+1)) > /tmp/n\n"
+                     f"[ $n -lt 2 ] && echo 1 && exit\n{script}\n")  # fmt: skip
+    Path("/tmp/n").write_text("0\n")
+    guard.chmod(0o755)
+    before = kernel.enable_seq()
+    world.apply("trial", f"cmd:{guard} < 50")
+    if not until(lambda: at.exists() and at.read_text().strip() != ""):
+        run.problem = f"the guard never ran: {Path('/tmp/apply.log').read_text()[-400:]}"
+        return
+    began = float(at.read_text()) + allowed_s
+    follow(run, world, "good", before + 1, began, back=True)
+    expect(run, world, known, "^loaded: on trial", wanted, "^reattached: what ran before the trial")
+
+
+def out_of_memory(world: World, run: Run, rng: random.Random) -> None:
+    """All of the guest's memory: the loader has to survive it."""
+    known = ready(world, rng)
+    before, pids = kernel.enable_seq(), world.pids()
+    began = time.monotonic()
+    hog = subprocess.run(["tail", "/dev/zero"], stderr=subprocess.DEVNULL, check=False)
+    stays(run, world, known, before, began)
+    if hog.returncode != -signal.SIGKILL:
+        run.problem = f"the hog ended with {hog.returncode}: nothing was out of memory"
+    if world.pids() != pids:
+        run.problem = "the loader was killed, not the hog"
+
+
+def stays(run: Run, world: World, known: int, before: int, began: float) -> None:
+    """Nothing happened to the policy: it is still the same life of it."""
+    run.safe_s = time.monotonic() - began if world.runs("good")() else None
+    run.restored = "the policy, which stayed"
+    if kernel.enable_seq() != before or not world.runs("good")():
+        run.problem = f"the policy did not stay: {kernel.read_current()}, {world.history()[known:]}"
+    run.words = world.history()[known:]
+
+
+def cgroup_out_of_memory(world: World, run: Run, rng: random.Random) -> None:
+    """A group whose members are killed together, the loader among them."""
+    known = ready(world, rng)
+    root = Path("/sys/fs/cgroup")
+    (root / "cgroup.subtree_control").write_text("+memory")
+    group = root / "faults"
+    group.mkdir(exist_ok=True)
+    (group / "memory.max").write_text(str(96 << 20))
+    (group / "memory.oom.group").write_text("1")
+    for pid in world.pids():
+        (group / "cgroup.procs").write_text(str(pid))
+
+    def harm() -> None:
+        script = f"echo $$ > {group}/cgroup.procs; exec tail /dev/zero"
+        subprocess.run(["sh", "-c", script], stderr=subprocess.DEVNULL, check=False)
+
+    before = kernel.enable_seq()
+    harm()
+    began = time.monotonic()
+    follow(run, world, "good", before, began, back=True)
+    expect(run, world, known, "^loader-died: ", "^reattached: the loader started")
+
+
+def cpu_goes(world: World, run: Run, rng: random.Random) -> None:
+    cpu(world, run, rng, "0")
+
+
+def cpu_comes(world: World, run: Run, rng: random.Random) -> None:
+    online("0")
+    cpu(world, run, rng, "1")
+
+
+def online(to: str) -> None:
+    path = Path("/sys/devices/system/cpu/cpu1/online")
+    if path.read_text().strip() != to:
+        path.write_text(to)
+
+
+def cpu(world: World, run: Run, rng: random.Random, to: str) -> None:
+    known = ready(world, rng)
+    damage(run, world, "good", lambda: online(to), back=True)
+    expect(run, world, known, r"^reattached: .*a cpu came or went")
+    online("1")
+    until(lambda: world.runs("good")())
+
+
+def stalls(world: World, run: Run, rng: random.Random) -> None:
+    """A policy that forgets a task, with a certificate that says it doesn't."""
+    known = ready(world, rng)
+    trial = world.on_trial("starver")
+    victim = str(JOB / "starveling")
+    world.children.append(forked(lambda: os.execv(victim, [victim]), "/dev/null"))
+    bad = world.runs("starver")
+    if not until(lambda: not bad()):
+        run.problem = "the kernel's watchdog never bit"
+        return
+    began = time.monotonic()
+    follow(run, world, "good", kernel.enable_seq(), began, back=True)
+    trial.close()
+    expect(run, world, known, "^loaded: on trial", "^ejected: .*stall",
+           "^reattached: what ran before the trial")  # fmt: skip
+
+
+def sysrq(world: World, run: Run, rng: random.Random) -> None:
+    known = ready(world, rng)
+    damage(run, world, "good", lambda: Path("/proc/sysrq-trigger").write_text("S"), back=False)
+    until(lambda: len(world.history()) > known, 2.0)
+    expect(run, world, known, "^unloaded: .*(?i:sysrq)")
+
+
+def suspended(world: World, run: Run, rng: random.Random) -> None:
+    """Tasks are frozen and woken again, as at a suspend (pm_test ends it after a second)."""
+    known = ready(world, rng)
+    Path("/sys/module/suspend/parameters/pm_test_delay").write_text("1")
+    Path("/sys/power/pm_test").write_text("freezer")
+    before, began = kernel.enable_seq(), time.monotonic()
+    Path("/sys/power/state").write_text("freeze")
+    stays(run, world, known, before, began)
+
+
+CASES: dict[str, Callable[[World, Run, random.Random], None]] = {
+    "holder killed": killed_holder,
+    "supervisor killed": killed_supervisor,
+    "both killed": killed_both,
+    "killed while loading": killed_while_loading,
+    "watcher of a trial killed": killed_watcher,
+    "guard fails": failing_guard,
+    "guard hangs": hung_guard,
+    "guest out of memory": out_of_memory,
+    "loader's cgroup out of memory": cgroup_out_of_memory,
+    "cpu goes offline": cpu_goes,
+    "cpu comes online": cpu_comes,
+    "policy starves a task": stalls,
+    "SysRq-S": sysrq,
+    "suspend": suspended,
+}
+
+
+def one(case: str, rng: random.Random) -> Run:
+    run, world = Run(case), World()
+    try:
+        CASES[case](world, run, rng)
+    except (LoadError, OSError, RuntimeError, AssertionError) as failure:
+        run.problem = run.problem or f"{type(failure).__name__}: {failure}"
+    finally:
+        online("1")
+        world.clean()
+    for what in (run.safe_s,):
+        if what is not None and what > LIMIT_S:
+            run.problem = run.problem or f"it took {what:.1f} s"
+    return run
+
+
+def main(arguments: list[str]) -> None:
+    rng = random.Random(int(arguments[0]))
+    wanted = [(name, int(n)) for name, _, n in (word.rpartition("=") for word in arguments[1:])]
+    order = [name for name, runs in wanted for _ in range(runs)]
+    rng.shuffle(order)
+    # Somebody has to be scheduled; all the time would be dear, with a clock made of instructions.
+    work = "import time\nwhile True:\n time.sleep(0.004)"
+    busy = [subprocess.Popen([sys.executable, "-S", "-c", work]) for _ in range(2)]
+    with open(JOB / "out" / "runs.jsonl", "w", encoding="utf-8") as out:
+        for name in order:
+            began = time.monotonic()
+            done = one(name, rng)
+            out.write(json.dumps({**asdict(done), "took_s": time.monotonic() - began}) + "\n")
+            out.flush()
+    for child in busy:
+        child.kill()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
