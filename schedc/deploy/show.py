@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from math import ceil
 from typing import Any
 
 from schedc.deploy.make import Scene
 from schedc.deploy.state import Loaded, State
 from schedc.diagnostics.render.visible import cells, visible
 from schedc.load.plan import Plan
+from schedc.prove.parameters import at_most, milliseconds
 from schedc.workload.quantity import show_time
 
 OWN = "the kernel's own scheduler"
@@ -89,7 +91,7 @@ def plan_lines(plan: Plan, where: Scene, now: float) -> list[str]:
         ("policy", f"sha256 {plan.policy.source_sha256[:_SHORT]}…"),
         *(("setting", visible(line)) for line in plan.settings.splitlines()),
         ("quarantine", _quarantine(plan, where)),
-        ("expires", f"in {span(plan.expires - now)} ({at(plan.expires)})"),
+        ("expires", f"in {span(ceil(plan.expires - now))} ({at(plan.expires)})"),
         ("made by", visible(plan.by)),
     ]
     lines += [f"  {name:10}  {text}" for name, text in rows]
@@ -111,8 +113,8 @@ def bounds_lines(plan: Plan) -> list[str]:
     at_n = plan.bounds[0].at_n
     head = ("class", "longest wait", f"N = {at_n}", "promise")
     rows = [
-        (visible(one.cls), visible(one.text), show_time(one.wait_ms * _MS),
-         show_time(one.promise_ms * _MS))
+        (visible(one.cls), visible(one.text), bound_text(one.wait_ms),
+         milliseconds(one.promise_ms * _MS))
         for one in sorted(plan.bounds, key=lambda bound: -bound.wait_ms)
     ]  # fmt: skip
     return [
@@ -196,9 +198,14 @@ def class_lines(state: State) -> list[str]:
         rows.append((
             one.name, str(one.run), wait_text(one.wait(0.5)), wait_text(one.wait(0.99)),
             wait_text(float(one.wait_max_ns) if one.run else None),
-            f"{show_time(bound.wait_ms * _MS)} (N = {bound.at_n})" if bound else "-",
+            f"{bound_text(bound.wait_ms)} (N = {bound.at_n})" if bound else "-",
         ))  # fmt: skip
     return table(head, rows)
+
+
+def bound_text(wait_ms: float) -> str:
+    """A proved wait, rounded up: what is called a bound must be one."""
+    return at_most(ceil(wait_ms * _MS))
 
 
 def wait_text(ns: float | None) -> str:

@@ -10,11 +10,9 @@ import dataclasses
 from typing import Any
 
 from schedc.deploy.rates import ClassRate, Rates
-from schedc.deploy.show import status_lines, table, wait_text
+from schedc.deploy.show import bound_text, status_lines, table, wait_text
 from schedc.deploy.state import State
-from schedc.workload.quantity import show_time
 
-_MS = 1_000_000
 NOT_COUNTED = "not counted: sudo sysctl kernel.bpf_stats_enabled=1 lets the kernel count it"
 
 
@@ -44,7 +42,7 @@ def _class(one: ClassRate) -> tuple[str, ...]:
     return (
         one.name, _rate(one.enqueued), _rate(one.run), _rate(one.preempted), f"{one.share:.2f}",
         wait_text(one.p50), wait_text(one.p99), wait_text(one.longest),
-        f"{show_time(one.bound.wait_ms * _MS)}" if one.bound else "-",
+        bound_text(one.bound.wait_ms) if one.bound else "-",
         "-" if part is None else f"{100 * part:.2g}%",
     )  # fmt: skip
 
