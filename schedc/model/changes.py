@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from schedc.model import queueing
+from schedc.model import placing, queueing
 from schedc.model.state import FOREVER, LOCAL, QUEUED, RUNNING, Cpu, Task
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def _take_out(m: Machine, t: Task) -> None:
 def _move(m: Machine, t: Task) -> None:
     """A waiting task that may not stay where it was put is queued anew elsewhere."""
     _take_out(m, t)
-    m.fall_back(t)
+    placing.fall_back(m, t)
     queueing.enqueue(m, t, selected=False, waking=False)
 
 
@@ -66,6 +66,6 @@ def _running(m: Machine, t: Task, cpu: Cpu, change: Callable[[], None]) -> None:
     if over:
         queueing.enqueue(m, t, selected=False, waking=False)
         _take_out(m, t)
-    m.fall_back(t)
+    placing.fall_back(m, t)
     queueing.enqueue(m, t, selected=False, waking=False)
     m.pick(cpu, None)

@@ -261,3 +261,19 @@ def _keep(m: Machine, c: Cpu, line: Line, prev: Task | None) -> bool:
     c.kept += 1
     go_on(m, c, prev, c.line, line.number)
     return True
+
+
+def settle(m: Machine, c: Cpu) -> None:
+    """What the stint's line, share or cap pays for it, since the last payment."""
+    ran = m.now - c.paid_from
+    c.paid_from = m.now
+    program = m.program
+    if 0 <= c.line < len(c.credit):
+        c.credit[c.line] -= 100 * ran
+        m.tell("pay", c.number, value=c.credit[c.line] // 100, line=c.line)
+    elif c.line >= len(c.credit) and program.portions:
+        portion = c.line - len(c.credit)
+        c.served[portion] += ran * program.scales[portion]
+    for number, (cls, _, _) in enumerate(program.caps):
+        if cls == c.cls:
+            c.cap_credit[number] -= 100 * ran

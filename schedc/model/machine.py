@@ -92,7 +92,7 @@ class Machine(Views):
             self._require(cpu in task.allowed, "the task may not use that cpu")
             task.cpu = cpu
         elif task.pinned:
-            self.fall_back(task)  # nobody is asked where it goes
+            placing.fall_back(self, task)  # nobody is asked where it goes
         task.sync = sync and not task.pinned
         self.tell("wake", task.cpu, task)
         queueing.note_wake(self, task, None if waker is None else self.tasks[waker])
@@ -195,17 +195,10 @@ class Machine(Views):
                 self.insert_local(task, idle, queueing.admit(self, task, idle))
             elif self.program.pack:
                 placing.leave_asleep(self, task)
-        self.fall_back(task)
+        placing.fall_back(self, task)
         self.count_runnable(task, 1)
         if idle < 0:
             queueing.enqueue(self, task, selected=selects and self.program.placing, waking=waking)
-
-    def fall_back(self, task: Task) -> None:
-        """A task that may not use its cpu goes to the lowest that it may, of its node first."""
-        if task.cpu not in task.allowed:
-            node = self.program.topology.node
-            near = {cpu for cpu in task.allowed if node(cpu) == node(task.cpu)}
-            task.cpu = min(near or task.allowed)
 
     def insert_local(self, task: Task, number: int, slice_ns: int) -> None:
         """To the local queue of a claimed cpu, which looks for a task then."""
@@ -312,25 +305,10 @@ class Machine(Views):
         ran = self.now - cpu.started
         cpu.ended = True
         cpu.started = self.now
-        self.settle(cpu)
+        dispatch.settle(self, cpu)
         task.ran = cpu.ran = ran
         self.tell("stop", cpu.number, task, value=ran)
         self.handle("stop", task, cpu.number, ran)
-
-    def settle(self, cpu: Cpu) -> None:
-        """What the stint's line, share or cap pays for it, since the last payment."""
-        ran = self.now - cpu.paid_from
-        cpu.paid_from = self.now
-        program = self.program
-        if 0 <= cpu.line < len(cpu.credit):
-            cpu.credit[cpu.line] -= 100 * ran
-            self.tell("pay", cpu.number, value=cpu.credit[cpu.line] // 100, line=cpu.line)
-        elif cpu.line >= len(cpu.credit) and program.portions:
-            portion = cpu.line - len(cpu.credit)
-            cpu.served[portion] += ran * program.scales[portion]
-        for number, (cls, _, _) in enumerate(program.caps):
-            if cls == cpu.cls:
-                cpu.cap_credit[number] -= 100 * ran
 
     def begin(self, cpu: Cpu, task: Task, again: bool = False) -> None:
         """`running`: a task begins a stint. `again`: it goes on where it was, be its slice over."""

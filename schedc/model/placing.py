@@ -127,3 +127,11 @@ def pack(m: Machine) -> None:
     if busy >= m.nr_awake and want <= m.nr_awake:
         want = m.nr_awake + 1
     m.nr_awake = min(max(want, 1), cpus)
+
+
+def fall_back(m: Machine, t: Task) -> None:
+    """A task that may not use its cpu goes to the lowest that it may, of its node first."""
+    if t.cpu not in t.allowed:
+        node = m.program.topology.node
+        near = {cpu for cpu in t.allowed if node(cpu) == node(t.cpu)}
+        t.cpu = min(near or t.allowed)

@@ -151,9 +151,9 @@ static u32 next_rank(void)
 	return state;
 }
 
-static bool key_before(const struct ext_task *a, const struct ext_task *b)
+static u64 key_of(struct ext_task *e)
 {
-	return (s64)(a->p->k.scx.dsq_vtime - b->p->k.scx.dsq_vtime) < 0;
+	return ext_owner(e)->k.scx.dsq_vtime;
 }
 
 static void replace_child(struct dispatch_q *dsq, struct ext_task *up, struct ext_task *old,
@@ -192,10 +192,11 @@ static void rotate_up(struct dispatch_q *dsq, struct ext_task *child)
 void dsq_add_keyed(struct dispatch_q *dsq, struct ext_task *e)
 {
 	struct ext_task **at = &dsq->root, *up = NULL, *before = NULL;
+	u64 key = key_of(e);
 
 	while (*at) {
 		up = *at;
-		if (key_before(e, up)) {
+		if ((s64)(key - key_of(up)) < 0) {
 			at = &up->left;
 		} else {
 			before = up;

@@ -58,6 +58,14 @@ struct ext_task {
 	u64 runnable_at;		/* jiffies */
 };
 
+_Static_assert(sizeof(struct ext_task) <= EXT_TASK_WORDS * sizeof(u64), "it lies in its task");
+
+/* `e->p`, without looking there. */
+static inline struct task *ext_owner(struct ext_task *e)
+{
+	return (struct task *)((char *)e - offsetof(struct task, ext_room));
+}
+
 struct ext_rq {
 	struct dispatch_q local;
 	struct list_node runnable, deferred;

@@ -56,11 +56,13 @@ static s32 valid_errno(const char *name, s32 err)
 
 static void init_entity(struct task *p)
 {
-	struct ext_task *e = allocate(sizeof(*e));
+	struct ext_task *e = (struct ext_task *)p->ext_room;
 
-	e->p = p;
-	e->resets_runnable = true;
-	e->ddsp_dsq_id = SCX_DSQ_INVALID;
+	*e = (struct ext_task){
+		.p = p,
+		.resets_runnable = true,
+		.ddsp_dsq_id = SCX_DSQ_INVALID,
+	};
 	list_init(&e->node.link);
 	list_init(&e->runnable);
 	list_init(&e->deferred);
@@ -107,7 +109,6 @@ void ext_exit_task(struct task *p)
 	if (sch.ops->exit_task)
 		CALL_OP_TASK(exit_task, p, &args);
 	maps_forget_task(p);
-	free(p->ext);
 	p->ext = NULL;
 }
 
