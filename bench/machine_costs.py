@@ -22,7 +22,8 @@ import statistics
 import sys
 from pathlib import Path
 
-from bench.agreement import BASE, KERNEL, Row, Work, in_machine, in_simulator, simulated, turn
+from bench.agreement import KERNEL, in_machine, in_simulator, simulated, turn
+from bench.agreement_table import BASE, Row, Work
 from schedc.cli.policy_object import load_policy
 from schedc.sim.machine import COSTS, machine
 from schedc.source import Source

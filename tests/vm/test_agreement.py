@@ -8,21 +8,8 @@ from __future__ import annotations
 
 import pytest
 
-from bench.agreement import (
-    BASE,
-    FIRST_SEED,
-    KERNEL,
-    Agreement,
-    Row,
-    agreement,
-    figures,
-    in_machine,
-    in_simulator,
-    sign,
-    simulated,
-    tau_b,
-    work,
-)
+from bench.agreement import FIRST_SEED, KERNEL, in_machine, in_simulator, simulated, work
+from bench.agreement_table import BASE, Agreement, Row, agreement, figures, sign, tau_b
 from schedc.cli.policy_object import load_policy
 from schedc.vm.errors import VmError
 from schedc.vm.job import Shape
