@@ -220,6 +220,15 @@ def test_whoever_watches_is_killed(machine: Place, capfd: pytest.CaptureFixture[
     assert "went away" in history(machine)[-1][2]
 
 
+def test_settings_of_a_file(machine: Place, capfd: pytest.CaptureFixture[str]) -> None:
+    Path("schedc.toml").write_text('[apply]\nfor = "1s"\nguard = ["p99 < 20ms", "p50 < 1s"]\n')
+    code, out, err = run(capfd, "apply", planned(capfd))
+    assert code == 0 and "2 guards held" in out, err
+    Path("schedc.toml").write_text('[apply]\nguard = ["p99 > 20ms"]\n')
+    code, _, err = run(capfd, "apply", "calm.json")
+    assert code == 2 and "error[E0910]" in err
+
+
 def test_json(machine: Place, capfd: pytest.CaptureFixture[str]) -> None:
     code, out, _ = run(capfd, "apply", planned(capfd), "--for", "2s", "--guard", "p99 < 20ms",
                        "--json")  # fmt: skip

@@ -1,5 +1,8 @@
 """Guards as written: what they mean, and what is said of those that mean nothing."""
 
+import re
+from pathlib import Path
+
 import pytest
 from hypothesis import given, strategies as st
 
@@ -101,3 +104,14 @@ def test_how_values_are_shown() -> None:
     assert parse_guard("p99 < 20ms").show(1.5e6) == "1.5 ms"
     assert parse_guard("psi < 20%").show(3.25) == "3.25%"
     assert parse_guard("cmd:x < 20").show(3.25) == "3.25"
+
+
+@pytest.mark.parametrize("page", ["docs/errors/E0910.md", "docs/deploying.md"])
+def test_the_guards_of_the_pages_are_guards(page: str) -> None:
+    text = (Path(__file__).parents[2] / page).read_text()
+    table = [line.split("|")[1] for line in text.splitlines() if line.startswith("| `")]
+    found = [one for cell in table for one in re.findall(r"`([^`]+[<>][^`]+)`", cell)]
+    found += re.findall(r"--guard '([^']+)'", text)
+    assert len(found) >= 5
+    for one in found:
+        assert parse_guard(one).text == one
