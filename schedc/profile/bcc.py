@@ -106,9 +106,8 @@ _CALLS = (
 
 _HEAD = """#include <uapi/linux/ptrace.h>
 #include <linux/sched.h>
+#include <linux/preempt.h>
 #include <linux/cgroup.h>
-#define TASK_DEAD_STATE 0x80U
-#define PREEMPT_IRQ_MASK 0x00ff0100
 
 /* The kernel's own per-cpu word, by its address in /proc/kallsyms. */
 static __always_inline bool in_interrupt(void)
@@ -121,7 +120,7 @@ static __always_inline bool in_interrupt(void)
 \tbpf_probe_read_kernel(&offset, sizeof(offset),
 \t\t(void *)(PER_CPU_OFFSET_AT + 8 * (u64)bpf_get_smp_processor_id()));
 \tbpf_probe_read_kernel(&count, sizeof(count), (void *)(offset + PREEMPT_COUNT_AT));
-\treturn count & PREEMPT_IRQ_MASK;
+\treturn count & (NMI_MASK | HARDIRQ_MASK | SOFTIRQ_OFFSET);
 }
 """
 

@@ -70,8 +70,12 @@ static struct task_struct *(*const bpf_get_current_task_btf)(void) = (void *)158
 /* x86 keeps it per cpu. Where the kernel doesn't show it, all wake-ups count as an interrupt's. */
 extern const int __preempt_count __ksym __weak;
 
+/* Kernels that have this count in bits 16 to 23 how often interrupts were held off. */
+extern const unsigned long local_interrupt_disable_state __ksym __weak;
+
 /* An NMI, a hard interrupt, a softirq that runs (not one that is merely held off). */
-#define PREEMPT_IRQ_MASK 0x00ff0100
+#define IRQ_MASK 0x1f000100
+#define IRQ_MASK_BEFORE 0x00ff0100
 
 static __always_inline bool in_interrupt(void)
 {
@@ -80,7 +84,7 @@ static __always_inline bool in_interrupt(void)
 	if (!&__preempt_count)
 		return true;
 	count = bpf_this_cpu_ptr(&__preempt_count);
-	return *count & PREEMPT_IRQ_MASK;
+	return *count & (&local_interrupt_disable_state ? IRQ_MASK : IRQ_MASK_BEFORE);
 }
 
 #endif
