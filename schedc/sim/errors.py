@@ -8,6 +8,8 @@ that says a way out; any other exception that leaves `schedc.sim` is a bug.
 
 from __future__ import annotations
 
+from schedc.shown import ShownError
+
 NO_COMPILER = "E0901"
 BUILD_FAILED = "E0902"
 REFUSED_C = "E0903"
@@ -19,25 +21,5 @@ BAD_MACHINE = "E0908"
 NO_RESULT = "E0909"
 
 
-class SimError(Exception):
+class SimError(ShownError):
     """A failure that is ready to be shown as a diagnostic."""
-
-    def __init__(
-        self,
-        code: str,
-        message: str,
-        *,
-        notes: tuple[str, ...] = (),
-        help: str | None = None,
-    ) -> None:
-        super().__init__(message)
-        self.code = code
-        self.message = message
-        self.notes = notes
-        self.help = help
-
-    def __str__(self) -> str:
-        parts = [f"{self.code}: {self.message}", *self.notes]
-        if self.help:
-            parts.append(f"help: {self.help}")
-        return "\n".join(parts)

@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from schedc.shown import ShownError
+
 CANNOT_LOAD = "E0802"
 STALLED = "E0803"
 EJECTED = "E0804"
@@ -31,28 +33,8 @@ GUEST_DIED = "E0823"
 EMULATION_FAILED = "E0824"
 
 
-class VmError(Exception):
+class VmError(ShownError):
     """A failure of the machine or of what it is made from, ready to be shown as a diagnostic."""
-
-    def __init__(
-        self,
-        code: str,
-        message: str,
-        *,
-        notes: tuple[str, ...] = (),
-        help: str | None = None,
-    ) -> None:
-        super().__init__(message)
-        self.code = code
-        self.message = message
-        self.notes = notes
-        self.help = help
-
-    def __str__(self) -> str:
-        parts = [f"{self.code}: {self.message}", *self.notes]
-        if self.help:
-            parts.append(f"help: {self.help}")
-        return "\n".join(parts)
 
 
 @contextmanager
