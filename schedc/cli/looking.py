@@ -6,6 +6,7 @@ Input: what stands on the command line, and the profile to compare with. Output:
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -48,6 +49,8 @@ def looking_options(command: F) -> F:
                      "in a row, is another load: 0 is the same one, 1 has nothing in common."),
         click.option("--collector", type=click.Choice(["auto", "bcc", "bpf", "proc"]),
                      default="auto", show_default=True, help="What watches the tasks."),
+        click.option("--object", "object_file", metavar="FILE", type=click.Path(dir_okay=False),
+                     help="The bpf collector's object, made elsewhere by `schedc profile object`."),
         click.option("--looks", "most", type=click.IntRange(0), default=0,
                      help="End after so many looks.  [default: go on]"),
     )):  # fmt: skip
@@ -70,12 +73,18 @@ def target_of(options: Mapping[str, Any]) -> Target:
 
 def looks_of(options: Mapping[str, Any], old: Profile) -> Looks:
     """Looks at the target, as often as the options say."""
-    from schedc.profile.collect import collect
     from schedc.profile.looks import Looks, Pace
 
     target = target_of(options)
-    seconds, collector = options["seconds"], options["collector"]
     return Looks(
-        old, Pace(max(options["every"], seconds), options["limit"]),
-        lambda: collect(target, seconds, collector),
-    )  # fmt: skip
+        old, Pace(max(options["every"], options["seconds"]), options["limit"]),
+        lambda: taken(target, options),
+    )
+
+
+def taken(target: Target, options: Mapping[str, Any]) -> Profile:
+    """A profile of what runs now. Raises `ProfileError`."""
+    from schedc.profile.collect import collect
+
+    made = Path(options["object_file"]) if options["object_file"] else None
+    return collect(target, options["seconds"], options["collector"], object_file=made)

@@ -16,7 +16,7 @@ import click
 from schedc.cli.chosen_profile import chosen_profile, profile_failure
 from schedc.cli.console import Console
 from schedc.cli.failure import Exit, Failure
-from schedc.cli.looking import looks_of, target_of
+from schedc.cli.looking import looks_of, taken, target_of
 
 if TYPE_CHECKING:
     from schedc.profile.looks import Look
@@ -69,11 +69,9 @@ def _again(profile: Profile, synthesis: Synthesis, last: Exit) -> Exit:
 
 def _first(options: Mapping[str, Any]) -> Profile:
     """What later looks are compared to: the profile that was given, or one that is taken now."""
-    from schedc.profile.collect import collect
-
     if options["profile"] is not None:
         return chosen_profile(options["profile"])
-    return collect(target_of(options), options["seconds"], options["collector"])
+    return taken(target_of(options), options)
 
 
 def _tell(look: Look, options: Mapping[str, Any]) -> None:
