@@ -467,7 +467,7 @@ static __always_inline u32 who_wakes(void)
 	struct task_struct *p = bpf_get_current_task_btf();
 	struct task *t;
 
-	if (in_interrupt() || !p->pid)
+	if (serving_interrupt() || !p->pid)
 		return 0;
 	t = known(p);
 	return t ? t->group + 1 : 0;

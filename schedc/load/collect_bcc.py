@@ -24,6 +24,8 @@ from schedc.load import collect
 from schedc.load.errors import BAD_REQUEST, CANNOT_LOAD, LoadError
 
 MAX_TEXT = 1 << 20
+HERE = "/* here */\n"
+"""Where the text wants the numbers of the target."""
 KALLSYMS = Path("/proc/kallsyms")
 
 
@@ -84,7 +86,7 @@ def _serve(line: bytes) -> dict[str, Any]:
             "PER_CPU_OFFSET_AT": f"{addresses['__per_cpu_offset']}ULL",
         }.items()
     )  # fmt: skip
-    bpf = _compile(head + text)
+    bpf = _compile(text.replace(HERE, head, 1))
     began = time.monotonic()
     collect.nudge()
     collect.say({"ready": True})

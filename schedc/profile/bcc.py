@@ -108,9 +108,10 @@ _HEAD = """#include <uapi/linux/ptrace.h>
 #include <linux/sched.h>
 #include <linux/preempt.h>
 #include <linux/cgroup.h>
+/* here */
 
 /* The kernel's own per-cpu word, by its address in /proc/kallsyms. */
-static __always_inline bool in_interrupt(void)
+static __always_inline bool serving_interrupt(void)
 {
 \tu64 offset = 0;
 \tint count = 0;
@@ -126,7 +127,8 @@ static __always_inline bool in_interrupt(void)
 
 
 def bcc_text() -> str:
-    """Our program in bcc's words. The runner puts `#define`s for the target before it."""
+    """Our program in bcc's words. The runner puts the target's numbers where `here` stands: before
+    the kernel's headers, `target` would be replaced in them."""
     text = _MAP.sub(lambda m: _MAPS[m["type"]].format(**m.groupdict()), source_text())
     text = _PROGRAM.sub(r"RAW_TRACEPOINT_PROBE(\g<event>)", text)
     for pattern, put in _CALLS:

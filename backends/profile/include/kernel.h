@@ -77,7 +77,7 @@ extern const unsigned long local_interrupt_disable_state __ksym __weak;
 #define IRQ_MASK 0x1f000100
 #define IRQ_MASK_BEFORE 0x00ff0100
 
-static __always_inline bool in_interrupt(void)
+static __always_inline bool serving_interrupt(void)
 {
 	const int *count;
 
