@@ -18,6 +18,8 @@ from mcp_types import CallToolResult, Tool
 
 MARK = "SCHEDC_TEST_MARK"
 COMMAND = (sys.executable, "-m", "schedc", "mcp")
+LONG = {"policy": "fair", "workload": "wakeup", "params": {"duration": "120s"}, "runs": 20}
+"""A call that goes on for minutes."""
 
 
 class Session:

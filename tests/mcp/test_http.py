@@ -9,6 +9,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import anyio
 import httpx2
 import pytest
 from anyio.from_thread import start_blocking_portal
@@ -17,7 +18,7 @@ from mcp.client.streamable_http import streamable_http_client
 
 import schedc.cli
 from schedc.mcp.refusal import CANT_START
-from tests.mcp.session import COMMAND, Home, Session
+from tests.mcp.session import COMMAND, LONG, Home, Session
 
 TOKEN = "0123456789abcdef0123456789abcdef"
 
@@ -51,8 +52,13 @@ class Served:
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    home = Home(tmp_path_factory.mktemp("http"))
+def user(tmp_path_factory: pytest.TempPathFactory) -> Home:
+    return Home(tmp_path_factory.mktemp("http"))
+
+
+@pytest.fixture(scope="module")
+def served(user: Home) -> Iterator[Served]:
+    home = user
     token = home.root / "token"
     token.touch(mode=0o600)
     token.write_text(f"{TOKEN}\n")
@@ -77,6 +83,23 @@ def test_the_official_client_with_the_token(served: Served) -> None:
             assert session.bad("check", policy="no_such")[0] == "E1002"
             assert session.read("schedc://card").startswith("# ")
         portal.call(http.aclose)
+
+
+def test_a_client_that_goes_away_takes_its_calls_with_it(served: Served, user: Home) -> None:
+    async def call_and_go() -> None:
+        headers = {"Authorization": f"Bearer {TOKEN}"}
+        async with (
+            httpx2.AsyncClient(headers=headers, timeout=60) as http,
+            Client(streamable_http_client(served.url, http_client=http)) as client,
+            anyio.create_task_group() as group,
+        ):
+            group.start_soon(client.call_tool, "simulate", LONG)
+            while not any("schedc-sim" in line for line in user.processes().values()):
+                await anyio.sleep(0.05)
+            group.cancel_scope.cancel()
+
+    anyio.run(call_and_go)
+    assert user.wait_until_gone("schedc-sim") == {}
 
 
 HELLO = {

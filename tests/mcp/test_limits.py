@@ -14,13 +14,9 @@ import anyio
 import pytest
 from mcp_types import CallToolResult
 
-from tests.mcp.session import COMMAND, Home, Session, said
+from tests.mcp.session import COMMAND, LONG, Home, Session, said
 
 ROOT = Path(__file__).parents[2]
-LONG = {"policy": "fair", "workload": "wakeup", "params": {"duration": "120s"}, "runs": 20}
-"""A call that goes on for minutes."""
-
-
 async def _meanwhile(session: Session) -> tuple[float, CallToolResult]:
     """Begin a long call; when it simulates, look at the rest; then cancel it."""
     async with anyio.create_task_group() as group:
