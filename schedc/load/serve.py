@@ -128,6 +128,7 @@ class Server:
                 connection.sendall(json.dumps(refused.as_json()).encode() + b"\n")
             connection.close()
             return
+        self._watch_holder()  # one that ended may have had this number
         self._clients[connection.fileno()] = Client(connection, who)
         self._selector.register(connection, selectors.EVENT_READ)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from typing import Any
@@ -17,6 +18,8 @@ from typing import Any
 from schedc.prove.certificate import FORMAT, identity, part_hashes, text
 from schedc.prove.encoding import digest
 from schedc.records import dataclass
+
+_NUMBER = re.compile(r"-?[0-9]{1,60}(/[1-9][0-9]{0,59})?")
 
 PROPERTIES = ("bounded", "placed", "work-conserving", "starvation-free", "served")
 
@@ -171,6 +174,9 @@ def _same(what: str, data: bytes, expected: str) -> None:
 def _bound(one: Mapping[str, Any], runnable: int) -> int:
     """W(N) of a class, made again of a and b; it must keep its promise."""
     name = one["class"]
+    # Such as `1e999999999` is a number, too, and takes for ever.
+    if not all(_NUMBER.fullmatch(str(one[part])) for part in ("a_ns", "b_ns")):
+        raise Refused(f"the bound of `{str(name)[:60]}` is not made of numbers")
     a, b = Fraction(one["a_ns"]), Fraction(one["b_ns"])
     if a < 0 or b < 0:
         raise Refused(f"the bound of `{name}` is negative")

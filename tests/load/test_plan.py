@@ -24,7 +24,8 @@ from schedc.load.errors import (
     LoadError,
 )
 from schedc.load.plan import Current, Kernel, Plan, parse, verify
-from tests.load.forge import forge, marked_elf, reseal
+from schedc.prove.certificate import identity
+from tests.load.forge import claim, forge, marked_elf, reseal, sealed
 from tests.load.samples import CURRENT, KERNEL, MADE, plan, proved
 
 NOW = MADE + 60.0
@@ -219,6 +220,43 @@ def test_deep_or_large_ones() -> None:
         with pytest.raises(LoadError) as refused:
             parse(data)
         assert refused.value.code == BAD_PLAN
+
+
+NAMES = {"classes": ["a"], "queues": ["b"], "cgroups": ["c"], "exes": ["/d"]}
+CLAIM = {**claim("odd", "odd"), "build": {"c": "", "names": NAMES}}
+
+
+@given(path=st.sampled_from(paths(CLAIM)), new=st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
+    max_leaves=4,
+), up=st.integers(0, 2))  # fmt: skip
+@settings(max_examples=300, deadline=None)
+def test_certificates_that_anybody_can_make(path: tuple[Any, ...], new: Any, up: int) -> None:
+    """Hashes in order, contents odd: a plan of it is made, or refused with an error of ours."""
+    body = put(CLAIM, path[: max(len(path) - up, 1)], new)
+    try:
+        data = marked_elf(f"proof {identity(body)}")
+        body["build"]["object"] = hashlib.sha256(data).hexdigest()
+        certificate = sealed(body)
+    except (KeyError, TypeError, AttributeError):
+        return
+    try:
+        one = plans.make(data, certificate, kernel=KERNEL, current=CURRENT, made=MADE,
+                         expires=MADE + 100, by="")  # fmt: skip
+        assert judged(parse(one.text())) == ""
+    except LoadError as refused:
+        assert refused.code in (BAD_CERTIFICATE, UNPROVEN, BAD_PLAN)
+
+
+@pytest.mark.parametrize("number", ["1e999999999", "9" * 4000, "1/0", "x", "nan", 5, None])
+def test_numbers_that_would_take_for_ever(number: Any) -> None:
+    body = put(CLAIM, ("bounds", 0, "a_ns"), number)
+    data = marked_elf(f"proof {identity(body)}")
+    body["build"]["object"] = hashlib.sha256(data).hexdigest()
+    with pytest.raises(LoadError) as refused:
+        plans.make(data, sealed(body), kernel=KERNEL, current=CURRENT, made=1, expires=2, by="")
+    assert refused.value.code == BAD_CERTIFICATE
 
 
 def test_a_field_that_nobody_knows() -> None:
