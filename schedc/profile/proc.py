@@ -101,12 +101,13 @@ class ProcCollector:
             return None
         tid = int(folder.name)
         known = self.tasks.get(tid)
-        if known is not None and seen.ran >= known.last.ran:
-            _step(known, seen)
-            return known
         comm, nice, _ = _stat(folder)
         if not comm:
             return None
+        if known is not None and seen.ran >= known.last.ran:
+            known.comm, known.nice = comm, nice  # after an exec it goes by its new name
+            _step(known, seen)
+            return known
         self.tasks[tid] = made = _Task(comm, nice, seen, seen, seen, self.looks > 0)
         if self.looks:
             # It was born in between: all that it did is of this profile.

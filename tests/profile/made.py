@@ -23,6 +23,31 @@ while time.monotonic() < end:
 """
 
 
+KNOWN = """
+import random, sys, time
+draw, end = random.Random(5), time.monotonic() + float(sys.argv[1])
+print("begun", file=sys.stderr, flush=True)
+while time.monotonic() < end:
+    run, sleep = draw.expovariate(1 / 0.002), draw.uniform(0.004, 0.012)
+    until = time.thread_time() + run
+    while time.thread_time() < until:
+        pass
+    time.sleep(sleep)
+"""
+
+
+def known(seconds: float) -> list[str]:
+    """A process whose work is drawn: exponential bursts of 2 ms, uniform sleeps of 4 to 12 ms."""
+    return [sys.executable, "-S", "-c", KNOWN, str(seconds)]
+
+
+def known_truth(bursts: int) -> tuple[Histogram, Histogram]:
+    """What `known` draws first: its bursts and its sleeps."""
+    draw = random.Random(5)
+    drawn = [(draw.expovariate(1 / 2e6), draw.uniform(4e6, 12e6)) for _ in range(bursts)]
+    return Histogram.of(int(run) for run, _ in drawn), Histogram.of(int(s) for _, s in drawn)
+
+
 def burner(burn_s: float, sleep_s: float, seconds: float) -> list[str]:
     """A process that uses so much cpu time between sleeps."""
     return [sys.executable, "-S", "-c", BURNER, str(burn_s), str(sleep_s), str(seconds)]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -110,6 +112,19 @@ def test_a_target_that_never_runs_is_no_profile(capsys: pytest.CaptureFixture[st
             idle.kill()
     assert (code, out) == (2, "")
     assert "error[E1227]: nothing of it ran within 0.1 s" in err and "--for 60s" in err
+
+
+def test_ctrl_c_prints_what_there_is(tmp_path: Path) -> None:
+    kept = tmp_path / "p.json"
+    words = [sys.executable, "-m", "schedc", "profile", "--collector", "proc", "--for", "300s",
+             "-o", str(kept), "--", *burner(0.004, 0.02, 300)]  # fmt: skip
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
+        assert running.stderr is not None and running.stderr.readline() == b"begun\n"
+        time.sleep(1)
+        running.send_signal(signal.SIGINT)
+        out, err = running.communicate(timeout=60)
+    assert running.returncode == 0, err
+    assert b"interrupted after" in out and not file.read_profile(kept).complete
 
 
 def test_a_damaged_profile_is_named(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -13,14 +13,16 @@ from pathlib import Path
 
 import pytest
 
-from schedc.profile import target
+from schedc.profile import file, target
 from schedc.profile.collect import collect
+from schedc.profile.distance import ks
 from schedc.profile.errors import ProfileError
 from schedc.profile.model import Profile
 from schedc.profile.page import page
 from schedc.profile.proc import ProcCollector
 from schedc.profile.target import Command
-from tests.profile.made import burner
+from schedc.profile.workload import workload_toml
+from tests.profile.made import burner, known, known_truth
 
 BURN_S, SLEEP_S, END_S = 0.005, 0.025, 1.5
 
@@ -163,6 +165,54 @@ def test_the_object_follows_children_and_tells_them_apart() -> None:
     found = made.group("sleep")
     assert found is not None and found.born_s * made.seconds == pytest.approx(6, abs=0.1)
     assert 45e6 < found.sleeps.quantile(0.5) < 150e6
+
+
+def test_its_histograms_are_those_of_what_was_drawn() -> None:
+    group = traced(known(4.0)).groups[0]
+    assert group.bursts.count > 80
+    runs, sleeps = known_truth(group.bursts.count)
+    assert ks(group.bursts.counts, runs.counts, slack=1) <= 0.1
+    assert ks(group.sleeps.counts, sleeps.counts, slack=1) <= 0.1
+
+
+@pytest.mark.parametrize("collector", ["bpf", "proc"])
+def test_a_control_group_is_watched_and_nothing_else(collector: str) -> None:
+    root = target.CGROUPS / "unified"
+    root = root if root.is_dir() else target.CGROUPS
+    folder = root / f"schedc-test-{os.getpid()}"
+    try:
+        folder.mkdir()
+        (folder / "below").mkdir()
+    except OSError as failure:
+        pytest.skip(f"no control group can be made: {failure.strerror}")
+    try:
+        with subprocess.Popen(burner(BURN_S, SLEEP_S, 40), stderr=subprocess.PIPE) as process:
+            try:
+                assert process.stderr is not None and process.stderr.readline() == b"begun\n"
+                (folder / "below/cgroup.procs").write_text(str(process.pid))
+                made = collect(target.cgroup(folder.name), 1.0, collector)
+            except ProfileError as failure:
+                if failure.code in ("E1222", "E1223", "E1225"):
+                    pytest.skip(failure.message)
+                raise
+            finally:
+                process.kill()
+        assert [one.tasks for one in made.groups] == [1]
+        assert BURN_S * 0.8e9 < made.groups[0].bursts.mean < BURN_S * 1.6e9
+    finally:
+        (folder / "below").rmdir()
+        folder.rmdir()
+
+
+@pytest.mark.parametrize("collector", ["bpf", "proc"])
+def test_names_that_are_not_plain_leave_no_trace(collector: str, tmp_path: Path) -> None:
+    evil = tmp_path / "`id`; \x1b[2J"
+    evil.symlink_to("/bin/sh")
+    words = [str(evil), "-c", "i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done; /bin/sleep 0.2"]
+    made = traced(words) if collector == "bpf" else of_command(words, "proc")
+    text = file.text(made) + page(made) + workload_toml(made)
+    assert "`id" not in text and "\x1b" not in text and "u001b" not in text
+    assert any(group.name.startswith("group") and not group.comm for group in made.groups)
 
 
 # --- targets ------------------------------------------------------------------------------------
