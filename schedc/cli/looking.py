@@ -19,20 +19,14 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class Span(click.ParamType):
-    """A time such as 10s or 500ms; comes out in seconds."""
+def span(ctx: click.Context, param: click.Parameter, value: str) -> float:
+    """The callback of options for times such as 10s or 500ms: seconds."""
+    from schedc.workload.quantity import parse_time
 
-    name = "time"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        from schedc.workload.quantity import parse_time
-
-        if isinstance(value, float):
-            return value
-        ns = parse_time(str(value))
-        if not ns:
-            self.fail(f"`{str(value)[:20]}` is no time: write 10s, or 500ms", param, ctx)
-        return ns / 1e9
+    ns = parse_time(value)
+    if not ns:
+        raise click.BadParameter(f"`{value[:20]}` is no time: write 10s, or 500ms", ctx, param)
+    return ns / 1e9
 
 
 def looking_options(command: F) -> F:
@@ -40,9 +34,9 @@ def looking_options(command: F) -> F:
     for option in reversed((
         click.option("--pid", type=click.IntRange(1), help="Look at this process only."),
         click.option("--cgroup", metavar="C", help="Look at this control group only."),
-        click.option("--every", metavar="TIME", type=Span(), default="60s", show_default=True,
+        click.option("--every", metavar="TIME", callback=span, default="60s", show_default=True,
                      help="From the beginning of a look to that of the next."),
-        click.option("--look", "seconds", metavar="TIME", type=Span(), default="5s",
+        click.option("--look", "seconds", metavar="TIME", callback=span, default="5s",
                      show_default=True, help="How long a look is."),
         click.option("--drift", "limit", type=click.FloatRange(0, 1, min_open=True), default=0.3,
                      show_default=True, help="Farther than that from the profile, for two looks "

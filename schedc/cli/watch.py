@@ -17,15 +17,14 @@ import click
 
 from schedc.cli.chosen_profile import chosen_profile, profile_failure
 from schedc.cli.console import Console
-from schedc.cli.failure import Exit, Failure
-from schedc.cli.looking import Span, looking_options, looks_of
+from schedc.cli.failure import Exit
+from schedc.cli.loader import guards_of, loader_errors, seconds
+from schedc.cli.looking import looking_options, looks_of
 from schedc.cli.options import format_option
 
 if TYPE_CHECKING:
     from schedc.deploy.canary import Ended
-    from schedc.deploy.guard import Guard
     from schedc.deploy.watch import Event
-    from schedc.load.errors import LoadError
     from schedc.load.plan import Plan
 
 UNLOAD = "unload"
@@ -37,11 +36,11 @@ UNLOAD = "unload"
 @click.option("--on-drift", "on_drift", metavar="unload|PLAN", default=UNLOAD, show_default=True,
               help="The kernel's default scheduler comes back, or a prepared plan is tried under "
               "canary; if that does not stay, the default comes back.")
-@click.option("--for", "canary_s", metavar="TIME", type=Span(), default="60s", show_default=True,
-              help="How long the plan's canary is.")
+@click.option("--for", "canary_s", metavar="TIME", callback=seconds, default="60s",
+              show_default=True, help="How long the plan's canary is.")
 @click.option("--guard", "guards", metavar="EXPR", multiple=True,
               help="What must hold meanwhile, as for `schedc apply`.")
-@click.option("--guard-timeout", metavar="TIME", type=Span(), default="10s", show_default=True,
+@click.option("--guard-timeout", metavar="TIME", callback=seconds, default="10s", show_default=True,
               help="How long a guard's command may take.")
 @click.option("--json", "as_json", is_flag=True, help="Events as JSON lines on stdout.")
 @format_option
@@ -53,13 +52,11 @@ def watch(profile: str, **options: Any) -> Exit:
     history`. After a plan has taken over, the watch goes on, against the load that it was for, and
     then unloads.
     """
-    from schedc.load.errors import LoadError
     from schedc.profile.errors import ProfileError
 
     try:
-        return _watch(profile, options)
-    except LoadError as failure:
-        raise load_failure(failure) from failure
+        with loader_errors():
+            return _watch(profile, options)
     except ProfileError as failure:
         raise profile_failure(failure) from failure
     except KeyboardInterrupt:
@@ -84,14 +81,6 @@ def _watch(name: str, options: Mapping[str, Any]) -> Exit:
             return Exit.refused
 
 
-def load_failure(failure: LoadError) -> Failure:
-    """What the loader, or a plan, says against it."""
-    from schedc.diagnostics.model import error
-
-    return Failure(error(failure.code, failure.message, None, notes=failure.notes,
-                         help=failure.help))  # fmt: skip
-
-
 def _plan(path: str) -> Plan:
     """The prepared plan; one that could not be applied now is refused now, not at night."""
     import time
@@ -111,20 +100,6 @@ def _plan(path: str) -> Plan:
     return plan
 
 
-def _guards(texts: tuple[str, ...]) -> list[Guard]:
-    from schedc.deploy.guard import BadGuard, parse_guard
-    from schedc.source import Source
-
-    found = []
-    for text in texts:
-        try:
-            found.append(parse_guard(text))
-        except BadGuard as wrong:
-            source = Source.from_text("--guard", text[:400])
-            raise Failure(wrong.diagnostic, source=source) from wrong
-    return found
-
-
 class _Hands:
     """The loader, asked anew each time: it may have been started again since."""
 
@@ -132,7 +107,7 @@ class _Hands:
         self._plan = plan
         self._canary_s = options["canary_s"]
         self._timeout_s = options["guard_timeout"]
-        self._guards = _guards(options["guards"])
+        self._guards = guards_of(options["guards"])
 
     def object(self) -> str:
         from schedc.deploy import state
