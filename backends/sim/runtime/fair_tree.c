@@ -26,26 +26,33 @@ void queue_init(struct fair_queue *queue, struct fair_rq *rq)
 	queue->zero_vruntime = (u64)-(1LL << 20);
 }
 
-static void refresh(struct fair_se *se)
+/* Whether anything is different from before. */
+static bool refresh(struct fair_se *se)
 {
-	se->min_vruntime = se->vruntime;
-	se->min_slice = se->slice;
+	u64 vruntime = se->vruntime, slice = se->slice;
+	bool changed;
+
 	for (int i = 0; i < 2; i++) {
 		const struct fair_se *child = i ? se->right : se->left;
 
 		if (!child)
 			continue;
-		if (vruntime_diff(child->min_vruntime, se->min_vruntime) < 0)
-			se->min_vruntime = child->min_vruntime;
-		if (child->min_slice < se->min_slice)
-			se->min_slice = child->min_slice;
+		if (vruntime_diff(child->min_vruntime, vruntime) < 0)
+			vruntime = child->min_vruntime;
+		if (child->min_slice < slice)
+			slice = child->min_slice;
 	}
+	changed = se->min_vruntime != vruntime || se->min_slice != slice;
+	se->min_vruntime = vruntime;
+	se->min_slice = slice;
+	return changed;
 }
 
+/* As far as it matters: most often two or three of a queue's entities, not all up to the root. */
 static void refresh_up(struct fair_se *se)
 {
-	for (; se; se = se->up)
-		refresh(se);
+	while (se && refresh(se))
+		se = se->up;
 }
 
 void tree_refresh(struct fair_se *se)
