@@ -109,6 +109,11 @@ class OnePolicy(Arguments):
     policy: PolicyName
 
 
+class History(Arguments):
+    policy: PolicyName | None = None
+    last: int = Field(default=20, ge=1, le=200, description="The newest so many.")
+
+
 class ShowWorkload(OfWorkload):
     pass
 

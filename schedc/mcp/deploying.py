@@ -85,6 +85,25 @@ def status(arguments: take.Nothing, setup: Setup) -> give.Status:
     )
 
 
+def loaded_so_far(last: int) -> give.Versions:
+    """What the loader loaded and took back, the newest last; E0830 if there is no loader."""
+    from schedc.load.client import Client
+
+    with told(), Client.connect() as client:
+        entries = client.ask({"do": "history", "last": last}).get("history")
+    events = [
+        give.Event(
+            at=float(one.get("at") or 0), what=quote.name(str(one.get("what"))),
+            policy=quote.name(str(one.get("policy") or "-")),
+            why=quote.line(str(one.get("why") or "")), by=quote.line(str(one.get("by") or ""), 80),
+        )
+        for one in (entries if isinstance(entries, list) else [])
+        if isinstance(one, dict)
+    ]
+    lines = [f"{one.at:.0f}  {one.what:12} {one.policy}  {one.why}  by {one.by}" for one in events]
+    return give.Versions(events=events, text="\n".join(lines) or "nothing was ever loaded")
+
+
 def apply_plan(arguments: take.ApplyPlan, setup: Setup) -> give.Applied:
     """Only where the server was started with `--allow-apply`."""
     from schedc.deploy.canary import Trial

@@ -67,7 +67,12 @@ def show_policy(arguments: take.OnePolicy, setup: Setup) -> give.ShownPolicy:
     return give.ShownPolicy(policy=_policy(entry), source=text, results=rows, text=text)
 
 
-def history(arguments: take.OnePolicy, setup: Setup) -> give.Versions:
+def history(arguments: take.History, setup: Setup) -> give.Versions:
+    """Of a policy; or of this machine, as its loader kept it."""
+    if arguments.policy is None:
+        from schedc.mcp.deploying import loaded_so_far
+
+        return loaded_so_far(arguments.last)
     del setup
     with told():
         library = Library()
@@ -78,7 +83,7 @@ def history(arguments: take.OnePolicy, setup: Setup) -> give.Versions:
             version=quote.line(one.version, 40), at=one.commit.when, commit=one.commit.id,
             subject=quote.line(one.commit.subject),
         )
-        for one in found
+        for one in found[: arguments.last]
     ]
     lines = [f"{one.version}  {one.commit[:12]}  {one.subject}" for one in versions]
     none = f"{entry.title} is shipped with schedc: its history is schedc's own"

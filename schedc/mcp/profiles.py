@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from schedc.profile.target import Target
 
 _MOST_PROFILES = 200
+_MOST_KEPT = 100
 _MOST_GROUPS = 40
 
 
@@ -120,9 +121,12 @@ def _files(folder: Path) -> Iterator[Path]:
 
 
 def _reserved(folder: Path) -> tuple[str, Path]:
-    """The next id of this session, taken: two calls at once get two."""
+    """The next id of this session, taken: two calls at once get two. The oldest make room."""
     folder.mkdir(mode=0o700, exist_ok=True)
-    number = 1
+    there = sorted(int(path.stem[1:]) for path in folder.glob("p*.json"))
+    for old in there[: max(len(there) - _MOST_KEPT + 1, 0)]:
+        (folder / f"p{old}.json").unlink(missing_ok=True)
+    number = there[-1] + 1 if there else 1
     while True:
         path = folder / f"p{number}.json"
         try:

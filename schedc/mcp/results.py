@@ -61,8 +61,19 @@ class Version(BaseModel):
     subject: Quoted
 
 
+class Event(BaseModel):
+    at: float = Field(description="Seconds since 1970.")
+    what: str = Field(description="loaded, confirmed, aborted, ejected, rolled-back, …")
+    policy: Quoted
+    why: Quoted
+    by: Quoted
+
+
 class Versions(Result):
-    versions: list[Version]
+    versions: list[Version] = Field(default=[], description="Of the policy.")
+    events: list[Event] = Field(
+        default=[], description="Without a policy: what was loaded on this machine."
+    )
 
 
 class Workload(BaseModel):

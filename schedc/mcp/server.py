@@ -71,30 +71,36 @@ def make(workers: Workers) -> Server[Any]:
         except Refused as refused:
             return failed(refused)
 
-    async def read_resource(
-        _ctx: ServerRequestContext[Any], params: ReadResourceRequestParams
-    ) -> ReadResourceResult:
-        text = resources.read(str(params.uri))
-        if text is None:
-            raise MCPError(INVALID_PARAMS, f"no resource `{quote.line(str(params.uri), 80)}`")
-        content = TextResourceContents(uri=params.uri, text=text, mime_type=resources.MARKDOWN)
-        return ReadResourceResult(contents=[content])
-
-    async def list_resources(
-        _ctx: ServerRequestContext[Any], _params: PaginatedRequestParams | None
-    ) -> ListResourcesResult:
-        return ListResourcesResult(resources=resources.every())
-
-    async def list_templates(
-        _ctx: ServerRequestContext[Any], _params: PaginatedRequestParams | None
-    ) -> ListResourceTemplatesResult:
-        return ListResourceTemplatesResult(resource_templates=[resources.TEMPLATE])
-
     return Server(
         "schedc", version=__version__, title="schedc", instructions=INSTRUCTIONS,
         on_list_tools=list_tools, on_call_tool=call_tool, on_list_resources=list_resources,
         on_list_resource_templates=list_templates, on_read_resource=read_resource,
     )  # fmt: skip
+
+
+async def read_resource(
+    _ctx: ServerRequestContext[Any], params: ReadResourceRequestParams
+) -> ReadResourceResult:
+    """A page; an unknown address is a protocol error."""
+    text = resources.read(str(params.uri))
+    if text is None:
+        raise MCPError(INVALID_PARAMS, f"no resource `{quote.line(str(params.uri), 80)}`")
+    content = TextResourceContents(uri=params.uri, text=text, mime_type=resources.MARKDOWN)
+    return ReadResourceResult(contents=[content])
+
+
+async def list_resources(
+    _ctx: ServerRequestContext[Any], _params: PaginatedRequestParams | None
+) -> ListResourcesResult:
+    """The pages."""
+    return ListResourcesResult(resources=resources.every())
+
+
+async def list_templates(
+    _ctx: ServerRequestContext[Any], _params: PaginatedRequestParams | None
+) -> ListResourceTemplatesResult:
+    """The pages of the codes, by one address for all."""
+    return ListResourceTemplatesResult(resource_templates=[resources.TEMPLATE])
 
 
 def shown(tool: Tool) -> Shown:

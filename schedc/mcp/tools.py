@@ -66,10 +66,11 @@ _ALL = (
         take.OnePolicy, give.ShownPolicy, "policies:show_policy", 60,
     ),
     Tool(
-        "history", "History of a policy",
-        "The versions of one of the user's own policies, newest first. Example: "
+        "history", "History of a policy, or of this machine",
+        "With `policy`: the versions of one of the user's own policies, newest first. Without: "
+        "what schedc's loader loaded and took back on this machine, and why. Example: "
         "{\"policy\": \"mine/web\"}",
-        take.OnePolicy, give.Versions, "policies:history", 60,
+        take.History, give.Versions, "policies:history", 60,
     ),
     Tool(
         "list_workloads", "List workloads",

@@ -21,7 +21,7 @@ from schedc.mcp.refusal import Refused
 from schedc.mcp.server import answer, checked, failed
 from schedc.mcp.setup import Setup
 from schedc.mcp.tools import TOOLS
-from tests.mcp.session import Home, Session, said
+from tests.mcp.session import Home, Session, said, unsafe
 
 TARGET = {"release": "6.18.9-test", "boot_id": "0123-4567", "state": "disabled", "enable_seq": 3}
 THERE = Kernel("6.18.9-test", "0123-4567"), Current("disabled", "", 3, None)
@@ -69,6 +69,12 @@ def test_old_drafts_make_room(tmp_path: Path) -> None:
 # --- applying
 
 
+HISTORY = [
+    {"at": 1.0, "what": "loaded", "policy": "fair", "by": "uid 0", "why": "on trial"},
+    {"at": 2.0, "what": "aborted", "policy": "\x1b[31mevil", "by": "\u202euid", "why": "a\nb"},
+]
+
+
 class Loader:
     """A loader that says yes, or no: it speaks the real protocol over a real socket, and loads
     nothing. The true one is tried in the virtual machine (tests/vm)."""
@@ -101,6 +107,8 @@ class Loader:
         if request["do"] == "confirm" and not self.confirms:
             return {"ok": False, "code": "E0843", "message": "it did not stay", "notes": [],
                     "help": None}  # fmt: skip
+        if request["do"] == "history":
+            return {"ok": True, "history": HISTORY[-request["last"] :]}
         kernel = {"release": "6.18.9-test", "state": "enabled", "ops": "fair", "enable_seq": 4,
                   "nr_rejected": 0, "events": {}}  # fmt: skip
         return {"ok": True, "kernel": kernel, "policy": None, "previous": None, "programs": [],
@@ -200,3 +208,14 @@ def test_a_persons_plan_is_a_canary(
     assert load["plan"]["by"] == "a person" and load["by"] == "mcp: plan by a person"
     assert loader.done()[1] == "confirm"
     assert not wrong and ("confirmed" if confirms else "aborted: it did not stay") in text
+
+
+def test_what_was_loaded_is_told(setup: Setup, home: Home) -> None:
+    Loader(home.root / "run")
+    found = answer(work.call("history", checked(TOOLS["history"], {}), setup))
+    first, second = found.structured_content["events"]
+    assert (first["what"], first["policy"], first["why"]) == ("loaded", "fair", "on trial")
+    assert second["policy"].startswith("name-") and second["why"] == "a b"
+    assert not unsafe(said(found)) and not unsafe(second["by"])
+    one = answer(work.call("history", checked(TOOLS["history"], {"last": 1}), setup))
+    assert len(one.structured_content["events"]) == 1

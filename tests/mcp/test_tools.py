@@ -12,6 +12,7 @@ from mcp import MCPError
 
 import schedc.cli
 from schedc.data import read_data
+from schedc.mcp.profiles import _MOST_KEPT, _reserved
 from schedc.mcp.setup import Setup
 from schedc.mcp.tools import TOOLS, offered
 from schedc.pipeline import analyze, generate
@@ -137,6 +138,23 @@ def test_workloads_are_listed_and_shown(session: Session) -> None:
     assert session.bad("show_workload", workload="wakup")[0] == "E1208"
     code, text = session.bad("show_workload", workload_toml=shown["toml"] + "\n[bogus]\n")
     assert code == "E1202" and "workload.toml:" in text and "[bogus]" in text
+
+
+def test_a_profile_of_this_machine_has_an_id(session: Session) -> None:
+    made = session.good("create_profile", seconds=0.5)
+    id_ = made["profile"]["id"]
+    assert made["profile"]["collector"] == "proc" and made["groups"]
+    assert session.good("read_profile", profile=id_)["groups"] == made["groups"]
+    assert id_ in [one["id"] for one in session.good("list_profiles")["profiles"]]
+    shown = session.good("show_workload", profile=id_, params={"duration": "1s"})
+    assert shown["workload"]["name"] == "profile" and "dist" in shown["toml"]
+
+
+def test_old_profiles_make_room(tmp_path: Path) -> None:
+    taken = [_reserved(tmp_path / "profiles")[0] for _ in range(_MOST_KEPT + 2)]
+    assert taken[0] == "p1" and len(set(taken)) == _MOST_KEPT + 2
+    left = {path.stem for path in (tmp_path / "profiles").iterdir()}
+    assert left == set(taken[2:])
 
 
 # --- check, prove, compile
