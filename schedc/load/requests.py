@@ -24,6 +24,8 @@ MAX_LINE = MAX_PLAN + (1 << 16)
 MAX_REASON = 1000
 MAX_HISTORY = 1000
 _SO_PEERGROUPS = 59
+_MOST = 1024
+"""Bytes that Python asks a socket's option for at most: 256 groups."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +117,7 @@ def group_id() -> int | None:
 def _groups(connection: socket.socket) -> tuple[int, ...]:
     """The peer's other groups."""
     try:
-        raw = connection.getsockopt(socket.SOL_SOCKET, _SO_PEERGROUPS, 4096)
+        raw = connection.getsockopt(socket.SOL_SOCKET, _SO_PEERGROUPS, _MOST)
     except OSError:
         return ()
     return struct.unpack(f"{len(raw) // 4}I", raw)
