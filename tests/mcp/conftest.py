@@ -7,8 +7,6 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("mcp", reason="the package mcp isn't installed")
-
 from tests.mcp.session import Home, Session
 
 
