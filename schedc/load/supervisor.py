@@ -381,7 +381,7 @@ class Supervisor:
         failure = LoadError(
             "E0803" if kind == STALL else "E0804",
             f"the kernel ejected the policy {running.plan.policy.name}", notes=(why[:500],),
-            help="`schedc history` keeps the reason; `schedc refute` looks for one like it",
+            help="`schedc history` keeps the reason; `schedc vm run` tries it where nobody is hurt",
         )  # fmt: skip
         if running.client is not None:
             self._tell(running.client, failure.as_json())

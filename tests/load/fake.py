@@ -2,7 +2,7 @@
 
 The scheduler is `enabled` as long as the process that attached it lives, as in the kernel. What a
 policy does is in its name: `refused…`, `unattached…`, `ejected…` (a moment after it attached),
-`hotplug…` (asks once for a restart); all others behave.
+`hotplug…` (asks once for a restart), `slow…` (to tell what it counted); all others behave.
 """
 
 from __future__ import annotations
@@ -81,6 +81,8 @@ class Scheduler:
         return young or not (self._once or self.name.startswith("ejected"))
 
     def facts(self) -> dict[str, Any]:
+        if self.name.startswith("slow"):
+            time.sleep(0.6)
         return {"counters": {"classes": [{"name": "everyone", "run": 7}], "queues": []},
                 "waits": [], "programs": []}  # fmt: skip
 

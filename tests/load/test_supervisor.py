@@ -13,6 +13,7 @@ import pytest
 from schedc.load.errors import NOT_NOW, QUARANTINED, STALE, LoadError
 from schedc.load.plan import Plan
 from tests.load.fake import Loader, loader, until
+from tests.load.samples import plan
 
 
 @pytest.fixture
@@ -37,6 +38,25 @@ def test_loaded_for_good(one: Loader) -> None:
     assert status["counters"]["classes"] == [{"name": "everyone", "run": 7}]
     assert status["kernel"]["ops"] == "unresolved" and status["previous"] is None
     assert one.told() == [("loaded", "unresolved"), ("confirmed", "unresolved")]
+
+
+def test_one_that_is_slow_to_tell_its_figures_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("schedc.load.holder.READ_S", 0.2)
+    with loader(tmp_path) as one:
+        one.load("slow")
+        holder = (one.fake.folder / "holder").read_text()
+        with one.connect() as client:
+            for _ in range(3):
+                assert client.ask({"do": "status"})["counters"]["classes"] == []
+        time.sleep(2.0)
+        assert one.running() == ("slow", "confirmed")
+        assert (one.fake.folder / "holder").read_text() == holder
+        # An answer that comes too late is not taken for that of a later order.
+        one.load("fast", plan("slow"))
+        assert one.running() == ("fast", "confirmed")
+        assert [what for what, _ in one.told()] == ["loaded", "confirmed"] * 2
 
 
 def test_a_trial_that_is_confirmed(one: Loader) -> None:

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -253,5 +254,10 @@ def status_or_none() -> dict[str, Any] | None:
 
 if __name__ == "__main__":
     for part in sys.argv[1:]:
-        globals()[part]()
+        try:
+            globals()[part]()
+        except BaseException:
+            with suppress(LoadError):
+                print(*ask(do="history", last=20)["history"], sep="\n", file=sys.stderr)
+            raise
         told(f"{part} took", round(time.monotonic() - START, 1))
