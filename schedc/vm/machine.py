@@ -29,6 +29,7 @@ from schedc.records import dataclass
 from schedc.vm import oops, qemu as qemu_
 from schedc.vm.acceleration import kvm_works
 from schedc.vm.bootimage import bootable
+from schedc.vm.counter import counter_mhz
 from schedc.vm.errors import (
     BOOT_FAILED,
     EMULATION_FAILED,
@@ -48,7 +49,7 @@ BOOT_TIMEOUT_S = 90.0
 # Unpacking a large image takes its time on a busy host: bytes a second, at the least.
 SLOWEST_UNPACKING = 2e6
 RESTORE_TIMEOUT_S = 20.0
-LAYER_TIMEOUT_S = 60.0
+LAYER_TIMEOUT_S = 240.0
 # Beyond a job's own time: unpacking, killing, packing, on a busy host.
 GRACE_S = 20.0
 # Emulated instruction-clock seconds last longer than real ones; how much depends on the host.
@@ -68,6 +69,8 @@ class Parts:
     image: Image
     kernel: Path
     kvm: bool
+    counter_mhz: int | None = None
+    """Of the host's time stamp counter, where an emulated guest's clock is made of it."""
 
     @property
     def key(self) -> str:
@@ -75,7 +78,7 @@ class Parts:
         none = Files(Path("kernel"), Path("initrd"), Path("console"), 0, 0)
         command = qemu_.arguments(self.qemu, self.shape, none, kvm=self.kvm, memory="")
         facts = [FORMAT, self.shape.kernel.digest, self.image.digest, self.qemu.identity,
-                 command, qemu_.host_key(kvm=self.kvm), self.kernel.name]
+                 command, qemu_.host_key(kvm=self.kvm), self.kernel.name, self.counter_mhz]
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:24]
 
     @property
@@ -88,8 +91,10 @@ class Parts:
     ) -> Process:
         def arguments(port: int, monitor: int, console: Path) -> list[str]:
             files = Files(self.kernel, initrd or self.image.path, console, port, monitor)
+            told = f"tsc_early_khz={self.counter_mhz}000" if self.counter_mhz else ""
+            options = " ".join(filter(None, (told, kernel)))
             made = qemu_.arguments(
-                self.qemu, self.shape, files, kvm=self.kvm, memory=memory, extra_kernel=kernel
+                self.qemu, self.shape, files, kvm=self.kvm, memory=memory, extra_kernel=options
             )
             return [*made, *extra]
 
@@ -159,8 +164,10 @@ class Machine:
         done = run(Job({"layer": layer}, "cd / && busybox cpio -idu </job/layer"), LAYER_TIMEOUT_S)
         if done.status != 0:
             self.close()
+            why = "in time" if done.timed_out else f"(status {done.status})"
             notes = tuple(done.console.splitlines()[-4:])
-            raise VmError(BOOT_FAILED, "the guest could not unpack schedc's files", notes=notes)
+            raise VmError(BOOT_FAILED, f"the guest could not unpack schedc's files {why}",
+                          notes=notes)  # fmt: skip
 
     @property
     def shape(self) -> Shape:
@@ -272,7 +279,8 @@ def prepare(shape: Shape, store: Store, progress: Progress = silent) -> Parts:
             booted(with_kvm, with_kvm.anonymous_memory(), timeout_s=6.0).close()
 
         kvm = kvm_works(store, qemu.identity, trial, progress)
-    return Parts(shape, store, qemu, made, kernel, kvm)
+    emulated = shape.clock == "wall" and not kvm
+    return Parts(shape, store, qemu, made, kernel, kvm, counter_mhz(store) if emulated else None)
 
 
 def booted(parts: Parts, memory: str, timeout_s: float = BOOT_TIMEOUT_S) -> Process:

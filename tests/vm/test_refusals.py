@@ -120,7 +120,8 @@ def with_too_many_steps(c_text: str) -> str:
     return changed
 
 
-@pytest.mark.parametrize("budget_s", [BUDGET_S, 0.2])
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("budget_s", [4 * BUDGET_S, 0.2])
 def test_too_many_steps_are_told_at_a_line_of_the_policy(
     two_cpus: Machine, budget_s: float
 ) -> None:
@@ -129,7 +130,7 @@ def test_too_many_steps_are_told_at_a_line_of_the_policy(
                        budget_s=budget_s)  # fmt: skip
     assert verdict.outcome is Outcome.refused
     assert verdict.refusal is not None
-    if budget_s == BUDGET_S:
+    if budget_s > BUDGET_S:
         assert verdict.refusal.insns is not None and verdict.refusal.insns > 1_000_000
     else:
         assert "did not finish within 0.2 s" in verdict.problem

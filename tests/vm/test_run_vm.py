@@ -25,7 +25,7 @@ from schedc.vm.run_show import diagnostics
 from schedc.vm.store import Store
 from schedc.workload import registry
 
-pytestmark = [pytest.mark.vm, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.vm, pytest.mark.quiet, pytest.mark.timeout(600)]
 
 FIXTURES = Path(__file__).parent / "fixtures"
 KERNEL = "6.18"

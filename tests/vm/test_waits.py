@@ -14,7 +14,7 @@ from bench.subjects import calibrate, subject
 from schedc.vm.machine import Machine
 from tests.vm.trials import machine
 
-pytestmark = [pytest.mark.vm, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.vm, pytest.mark.quiet, pytest.mark.timeout(300)]
 
 SECONDS = 6
 TICK_MS = 4.0
