@@ -1,6 +1,7 @@
 # Everything runs in .venv, made by tools/venv.sh; nothing here needs root.
 #
 #   make demo    an example policy: check, prove, compile, simulate it, try it on a real kernel
+#   make closed-loop  a service is profiled, gets a policy on trial, and the load changes (in QEMU)
 #   make test    everything the tests need, then the tests: the quick ones first
 #   make lint    ruff, mypy, import contracts
 #   make fuzz    the campaign of a million sources (about an hour)
@@ -11,7 +12,7 @@
 VENV   = .venv
 PYTEST = $(VENV)/bin/python -m pytest
 
-.PHONY: demo test test-fast test-vm lint fuzz campaign update dist clean help venv venv-dev
+.PHONY: demo closed-loop test test-fast test-vm lint fuzz campaign update dist clean help venv venv-dev
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -25,6 +26,9 @@ venv-dev:
 demo: venv
 	@tools/demo.sh
 
+closed-loop: venv
+	@$(VENV)/bin/python examples/closed_loop/run.py
+
 test: venv-dev
 	@rm -f build/skips
 	@$(MAKE) --no-print-directory test-fast
@@ -37,9 +41,12 @@ test-fast: venv-dev
 # A kernel, QEMU and guest tools come from the user's cache, or through apt into it. If they can't
 # be had, the tests of this part are skipped, and the reason is printed. --bcc is the largest part
 # of it: 70 MB, and 12 MB of headers for each kernel that the mirror still has.
+# An emulated machine keeps one core busy, so two modules run side by side; those that measure times
+# follow one by one.
 test-vm: venv-dev
 	-$(VENV)/bin/schedc vm fetch --python --bcc --kernel 6.16 --kernel 6.18 --kernel latest
-	$(PYTEST) -q -m "vm and not slow"
+	$(PYTEST) -q -n 2 --dist loadfile -m "vm and not slow and not quiet"
+	$(PYTEST) -q -m "vm and quiet and not slow"
 
 lint: venv-dev
 	$(VENV)/bin/ruff check schedc tests
