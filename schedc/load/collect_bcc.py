@@ -26,6 +26,8 @@ from schedc.load.errors import BAD_REQUEST, CANNOT_LOAD, LoadError
 MAX_TEXT = 1 << 20
 HERE = "/* here */\n"
 """Where the text wants the numbers of the target."""
+CFLAGS = ["-fms-extensions", "-w"]
+"""The headers of kernels from 6.19 on have unnamed members with a tag."""
 KALLSYMS = Path("/proc/kallsyms")
 
 
@@ -133,7 +135,7 @@ def _compile(text: str) -> Any:
     except ImportError as missing:
         raise LoadError(CANNOT_LOAD, "this python has no bcc") from missing
     try:
-        return BPF(text=text)
+        return BPF(text=text, cflags=CFLAGS)
     except Exception as failure:
         raise LoadError(CANNOT_LOAD, f"bcc did not take the program: {failure}"[:300]) from failure
 

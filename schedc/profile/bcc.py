@@ -96,9 +96,12 @@ _CALLS = (
     (re.compile(r"bpf_map_lookup_elem\(&(\w+), "), r"\1.lookup("),
     (re.compile(r"bpf_map_update_elem\(&(\w+), ([^;]+?), BPF_NOEXIST\)"), r"\1.insert(\2)"),
     (re.compile(r"bpf_map_delete_elem\(&(\w+), "), r"\1.delete("),
-    (re.compile(r"\bctx\[(\d)\]"), r"ctx->args[\1]"),
+    (re.compile(r"\bctx\[(\d)\]"), r"ARGUMENT(\1)"),
+    (re.compile(r"\bp->(pid|tgid|static_prio)\b"), r"READ(p, \1)"),
+    (re.compile(r"\bp->cgroups->dfl_cgrp\b"), "READ(READ(p, cgroups), dfl_cgrp)"),
+    (re.compile(r"\bcgrp->level\b"), "READ(cgrp, level)"),
     (re.compile(r"\nconst volatile [^\n]+"), "\n"),
-    (re.compile(r"bpf_get_current_task_btf\(\)"), "(void *)bpf_get_current_task()"),
+    (re.compile(r"bpf_get_current_task_btf\(\)"), "CURRENT()"),
     (re.compile(r"\n#include [^\n]+"), "\n"),
     (re.compile(r"\nchar _license[^\n]+"), "\n"),
 )
@@ -109,6 +112,15 @@ _HEAD = """#include <uapi/linux/ptrace.h>
 #include <linux/preempt.h>
 #include <linux/cgroup.h>
 /* here */
+
+/* bcc rewrites what it takes for pointers into the kernel, and takes our own maps' for such: so it
+ * isn't shown where pointers come from, and each read of the kernel is written out. */
+#define READ(from, member) ({ typeof((from)->member) read_value; \\
+\tbpf_probe_read_kernel(&read_value, sizeof(read_value), &(from)->member); read_value; })
+#define ARGUMENT(n) ({ u64 argument_value; \\
+\tbpf_probe_read_kernel(&argument_value, 8, &ctx->args[n]); argument_value; })
+#define CURRENT() ({ u64 current_value = bpf_get_current_task(); \\
+\tasm volatile("" : "+r"(current_value)); (struct task_struct *)current_value; })
 
 /* The kernel's own per-cpu word, by its address in /proc/kallsyms. */
 static __always_inline bool serving_interrupt(void)

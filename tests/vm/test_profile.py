@@ -1,5 +1,4 @@
-"""Profiles taken inside a guest, by our own object and by bcc, of loads whose distributions are
-known.
+"""Profiles taken inside a guest by our own object, of a load whose distributions are known.
 
 On the instruction clock and one cpu, a busy host changes nothing: bursts are what the load's own
 work is. (Several cpus would take turns there, and each one's work would seem to last longer.)
@@ -44,7 +43,7 @@ name = "known"
 description = "tasks with known distributions, and a pair of which one wakes the other"
 metrics = ["wakeup_p50", "throughput"]
 [params.duration]
-default = "3s"
+default = "6s"
 doc = "measured time"
 [params.warmup]
 default = "100ms"
@@ -113,7 +112,7 @@ def profiled() -> Profile:
         f"/bin/wl-phases --spin-rate {ICOUNT_SPIN_RATE} < plan > out/page 2> out/err"
     )
     with Machine.boot(shape) as machine_:
-        done = machine_.run(Job({"p.o": make_object(), "plan": plan()}, script), 60.0)
+        done = machine_.run(Job({"p.o": make_object(), "plan": plan()}, script), inside.PATIENCE_S)
     assert done.status == 0, done.out.get("err", b"")[-2000:]
     return file.parse(done.out["p.json"])
 
@@ -125,7 +124,7 @@ def of(profiled: Profile, comm: str) -> GroupProfile:
 def test_bursts_and_sleeps_are_those_of_the_load(profiled: Profile) -> None:
     for comm, (run, sleep) in TRUTH.items():
         group = of(profiled, comm)
-        assert group.bursts.count >= 100 and not group.bursts.estimated
+        assert group.bursts.count >= 300 and not group.bursts.estimated
         true = Histogram.of(max(1, int(run())) for _ in range(100_000))
         assert ks(group.bursts.counts, true.counts) <= LARGEST, comm
         if sleep is not None:
@@ -155,21 +154,3 @@ def test_the_simulated_workload_is_the_profile(profiled: Profile) -> None:
         assert ks(one.bursts.counts, other.bursts.counts) <= LARGEST, comm
         if comm != "back":  # how long it waits comes out of the work
             assert ks(one.sleeps.counts, other.sleeps.counts) <= LARGEST, comm
-
-
-guest = inside.fixture("bcc", "7.3")
-
-
-def test_bcc_counts_the_same(guest: Machine) -> None:
-    """Debian's own python3 and bcc, against the kernel's headers."""
-    script = (
-        "schedc profile --collector bcc --for 60s -o out/p.json -- "
-        "/bin/wl-phases < plan > out/page 2> out/err"
-    )
-    done = guest.run(Job({"plan": plan()}, script), inside.PATIENCE_S)
-    assert done.status == 0, done.out.get("err", b"")[-3000:]
-    found = file.parse(done.out["p.json"])
-    assert found.collector == "bcc" and found.why_not == () and found.dropped == 0
-    for comm in TRUTH:
-        assert of(found, comm).bursts.count >= 20
-    assert 0.5e6 < of(found, "back").bursts.quantile(0.5) < 30e6
