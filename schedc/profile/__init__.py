@@ -1,0 +1,1 @@
+"""Profiles of a live system: collecting, reading, showing them, and making workloads of them."""
