@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from schedc.load.plan import Plan
 
 UNLOAD = "unload"
+MAX_BY = 200
+"""What the loader takes at most as the one who asks."""
 
 
 @click.command()
@@ -131,7 +133,7 @@ class _Hands:
             trial.stop()
             return Ended(UNMEASURABLE, found.why, 0.0)
         with Client.connect() as client, Client.connect() as looker:
-            handle = client.canary(self._plan, self._canary_s, f"watch: {reason}")
+            handle = client.canary(self._plan, self._canary_s, f"watch: {reason}"[:MAX_BY])
             return trial.run(handle, lambda: state.ask(looker), self._canary_s, lambda look: None)
 
     def unload(self, reason: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -103,7 +104,10 @@ def test_a_prepared_plan_takes_over_and_goes_with_its_load(
 ) -> None:  # type: ignore[no-untyped-def]
     running(capfd)
     night = planned(capfd, "night")
-    day(batch(), batch(), batch(), service(), service())
+    # Many names in the reason, which is then longer than the loader takes.
+    names = [f"worker-{number:08}" for number in range(8)]
+    busy = replace(batch(), groups=tuple(replace(batch().groups[0], name=one) for one in names))
+    day(busy, busy, busy, service(), service())
     code, out, err = run(capfd, "watch", "p.json", *FAST, "--on-drift", night, "--for", "1s",
                          "--guard", "p99 < 20ms")  # fmt: skip
     assert code == 1, err
