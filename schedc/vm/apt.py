@@ -255,7 +255,7 @@ class Apt:
         # An apt that outlived us would go on writing where the next one writes.
         wrapper, prepare = bound()
         command = [*wrapper, program, "-c", config, "-o", f"APT::Status-Fd={write}", *args]
-        # Into a file: apt would wait for ever for somebody to empty a pipe, while we read its status.
+        # To a file: apt would wait for ever for someone to empty a pipe, while we read its status.
         with tempfile.TemporaryFile() as said, subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=said, stderr=subprocess.STDOUT,
             pass_fds=(write,), cwd=cwd, env={**os.environ, "LC_ALL": "C"}, preexec_fn=prepare,
