@@ -1,5 +1,6 @@
 """Options and the summary that all tests share."""
 
+import signal
 from collections import Counter
 from pathlib import Path
 
@@ -13,6 +14,10 @@ settings.register_profile(
     "schedc", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("schedc")
+
+# A background job of a shell ignores SIGINT, and what the tests start would inherit that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
