@@ -13,7 +13,9 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import tempfile
 import time
+from multiprocessing import util
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerProcess
 from typing import Any
@@ -31,6 +33,10 @@ _GRACE_S = 3.0
 
 _MOST_ANSWER = 32 << 20
 
+_LONGEST_TMPDIR = 60
+"""In bytes: the forking process listens at `TMPDIR/pymp-…/listener-…`, and the path of a socket
+has at most 107 (unix(7))."""
+
 
 class Workers:
     """All calls of a server."""
@@ -39,6 +45,7 @@ class Workers:
         self.setup = setup
         self._running: set[ForkServerProcess] = set()
         self._free = setup.calls
+        _place_listener()
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload(["schedc.mcp.warm"])
 
@@ -122,3 +129,15 @@ def _answer(pipe: Connection) -> bytes | None:
 def _how(process: ForkServerProcess) -> str:
     code = process.exitcode
     return f"signal {-code}" if code is not None and code < 0 else f"status {code}"
+
+
+def _place_listener() -> None:
+    """Have the folder of the listener made where its path is short enough; only we may enter it."""
+    usual = tempfile.tempdir
+    if len(tempfile.gettempdir().encode()) <= _LONGEST_TMPDIR:
+        return
+    tempfile.tempdir = "/tmp"
+    try:
+        util.get_temp_dir()
+    finally:
+        tempfile.tempdir = usual

@@ -60,6 +60,10 @@ def said(result: CallToolResult) -> str:
     return "\n".join(one.text for one in result.content)
 
 
+# Longer than the path of a socket may be.
+TEMPORARY = f"tmp/{'long' * 30}"
+
+
 class Home:
     """Folders of a user who doesn't exist, and an environment that leads there. Caches are the
     real ones, so that nothing is built twice."""
@@ -67,15 +71,16 @@ class Home:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.mark = uuid4().hex
-        for name in ("work", "tmp", "data"):
-            (root / name).mkdir()
+        self.temporary = root / TEMPORARY
+        for folder in (root / "work", self.temporary, root / "data"):
+            folder.mkdir(parents=True)
 
     @property
     def environment(self) -> dict[str, str]:
         cache = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
         return {
             "XDG_DATA_HOME": str(self.root / "data"), "XDG_CACHE_HOME": cache, MARK: self.mark,
-            "SCHEDC_REPOSITORY": str(self.root / "data/schedc"), "TMPDIR": str(self.root / "tmp"),
+            "SCHEDC_REPOSITORY": str(self.root / "data/schedc"), "TMPDIR": str(self.temporary),
         }  # fmt: skip
 
     @contextlib.contextmanager

@@ -68,7 +68,7 @@ def served(user: Home) -> Iterator[Served]:
     assert (code, out) == (128 + signal.SIGTERM, "")
     assert TOKEN not in found.said
     assert home.wait_until_gone() == {}
-    assert not [one for one in os.listdir(home.root / "tmp") if one.startswith("schedc-mcp")]
+    assert not [one for one in os.listdir(home.temporary) if one.startswith("schedc-mcp")]
 
 
 def test_the_official_client_with_the_token(served: Served) -> None:

@@ -130,7 +130,7 @@ def test_the_server_ends_with_all_that_it_began(how: str, home: Home) -> None:
         server.send("tools/call", 3, name="simulate", arguments=LONG)
         while not any("schedc-sim" in line for line in home.processes().values()):
             time.sleep(0.05)
-        assert os.listdir(home.root / "tmp")
+        assert os.listdir(home.temporary)
         if how == "Ctrl-C":
             server.process.send_signal(signal.SIGINT)
             assert server.process.wait(15) == 130
@@ -139,7 +139,7 @@ def test_the_server_ends_with_all_that_it_began(how: str, home: Home) -> None:
         assert server.process.wait(15) == (130 if how == "Ctrl-C" else 0)
         assert {json.loads(line)["jsonrpc"] for line in server.lines} == {"2.0"}
         assert home.wait_until_gone() == {}
-        assert not [one for one in os.listdir(home.root / "tmp") if one.startswith("schedc-mcp")]
+        assert not [one for one in os.listdir(home.temporary) if one.startswith("schedc-mcp")]
     finally:
         server.process.kill()
         server.process.wait()
