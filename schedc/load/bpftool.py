@@ -123,11 +123,12 @@ class Scheduler:
             raise LoadError(CANNOT_LOAD, f"bpftool: {str(failure)[:300]}") from failure
 
 
-def unpin() -> None:
-    """Remove all pins: the kernel then drops what they held."""
-    if PINS.is_dir():
-        for pin in PINS.iterdir():
-            pin.unlink(missing_ok=True)
+def unpin() -> bool:
+    """Remove all pins, and say whether there were any: the kernel then drops what they held."""
+    pins = list(PINS.iterdir()) if PINS.is_dir() else []
+    for pin in pins:
+        pin.unlink(missing_ok=True)
+    return bool(pins)
 
 
 def clean(_program: Path) -> None:
@@ -143,4 +144,6 @@ def clean(_program: Path) -> None:
             CANNOT_LOAD, f"{PINS.parent} is no BPF file system, which bpftool needs for its links",
             help=f"mount -t bpf bpf {PINS.parent}",
         )
-    unpin()
+    if unpin():
+        # The kernel lets go of it in its own time; until then it would seem to be another's.
+        kernel.wait_for(kernel.DISABLED, DETACH_S)

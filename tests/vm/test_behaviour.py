@@ -11,7 +11,7 @@ import pytest
 from schedc.vm.machine import Machine
 from tests.vm.trials import compiled, machine, text_of, trial
 
-pytestmark = [pytest.mark.vm, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.vm, pytest.mark.quiet, pytest.mark.timeout(300)]
 
 MS = 1_000_000
 RAN = "for p in $pids; do ran $p; done > out/ran"

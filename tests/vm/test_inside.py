@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
@@ -85,7 +86,9 @@ def test_the_layer_is_named_after_the_sources_and_compiles_only_what_changed(
         return really(tree, folder, some)
 
     monkeypatch.setattr(interpreter, "compile_below", compile_below)
-    changed = {**files, "schedc/data.py": files["schedc/data.py"] + b"# changed\n"}
+    # Such as no earlier run has left in the cache.
+    mark = f"# {uuid4().hex}\n".encode()
+    changed = {**files, "schedc/data.py": files["schedc/data.py"] + mark}
     monkeypatch.setattr(module, "sources", lambda: changed)
     other = layer(store, python)
     assert other != made

@@ -16,7 +16,7 @@ from schedc.vm.machine import Machine
 from schedc.vm.verdict import Outcome
 from tests.vm.trials import Seen, compiled, machine, trial
 
-pytestmark = [pytest.mark.vm, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.vm, pytest.mark.quiet, pytest.mark.timeout(300)]
 
 STALLS = Path(__file__).parents[2] / "examples" / "stalls"
 SECOND = 1_000_000_000

@@ -22,7 +22,7 @@ TICK_MS = 4.0
 
 @pytest.fixture(scope="module")
 def two_cpus() -> Iterator[Machine]:
-    with machine(parallel=True) as booted:
+    with machine() as booted:
         yield booted
 
 

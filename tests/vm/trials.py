@@ -114,15 +114,18 @@ def compiled(text: str, change: Callable[[str], str] | None = None) -> Compiled:
 
 @contextmanager
 def machine(
-    cpus: int = 2, sockets: int = 1, kernel: str = KERNEL, *, parallel: bool = False
+    cpus: int = 2, sockets: int = 1, kernel: str = KERNEL
 ) -> Iterator[Machine]:
-    """A machine with workloads that lives for each test, or a skip that says why there is none."""
+    """A machine with workloads that lives for each test, or a skip that says why there is none.
+
+    Its cpus run at the same time: where they take turns, each stands still half the time, and what
+    a scheduler does to waits and shares can't be told from that."""
 
     def boot() -> Machine:
         try:
             found = Kernels(Store.default()).resolve(kernel)
             return Machine.boot(
-                Shape(found, cpus, 512, image="tools", sockets=sockets, parallel=parallel)
+                Shape(found, cpus, 512, image="tools", sockets=sockets, parallel=True)
             )
         except VmError as failure:
             pytest.skip(f"no virtual machine: {failure.message}")
