@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import time
+from math import ceil
 from typing import Any
 
 from schedc.deploy import state as states
@@ -89,7 +90,8 @@ def draft(
 ) -> Plan:
     """A plan for here and now, if the object is proved; whether it may be carried out, `check`
     says. Without `settings`: those that the certificate names."""
-    made = int(time.time())
+    # Rounded up: a plan is good for no shorter than asked for.
+    made = ceil(time.time())
     return make(
         data, certificate, kernel=where.kernel, current=where.current, made=made,
         expires=made + life_s, by=by,

@@ -154,11 +154,12 @@ def test_refused(guest: Machine, files: dict[str, bytes]) -> None:
     """Stale, altered, expired, of another object, beside another scheduler: each with its code."""
     found = told(guest, files, """
     step("old", "plan", "fair.o", "-o", "old.json")
-    step("short", "plan", "fifo.o", "-o", "short.json", "--expires", "1s")
+    step("short", "plan", "fifo.o", "-o", "short.json", "--expires", "5s")
     altered = Path("old.json").read_text().replace('"by": "root"', '"by": "mallory"')
     Path("altered.json").write_text(altered)
     step("altered", "apply", "altered.json")
-    time.sleep(1)
+    ends = re.search('"expires": ([0-9]+)', Path("short.json").read_text())[1]
+    until(lambda: time.time() > int(ends))
     step("expired", "apply", "short.json")
     Path("bad.o").write_bytes(Path("fair.o").read_bytes() + bytes(8))
     step("bad", "plan", "bad.o", "--certificate", "fair.cert")
