@@ -7,11 +7,9 @@ believes nothing of what it checked.
 from __future__ import annotations
 
 import json
-import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -19,7 +17,7 @@ import click
 
 from schedc.cli.console import Console
 from schedc.cli.failure import Exit, Failure, cannot_read
-from schedc.cli.loader import guards_of, loader_errors, seconds, who
+from schedc.cli.loader import guards_of, loader_errors, seconds, stop_signals, who
 from schedc.cli.options import format_option
 from schedc.deploy.drop import drop_privileges
 from schedc.diagnostics.model import error
@@ -124,7 +122,7 @@ def carry_out(plan: Plan, wanted: Wanted) -> Exit:
     drop_privileges()
     trial = Trial(wanted.guards, wanted.timeout_s)
     _measured_before(trial)
-    with _signals(), client, looker:
+    with stop_signals(), client, looker:
         ended = _tried(plan, wanted, trial, client, looker)
         return _told(plan, wanted, ended, _now(looker))
 
@@ -163,20 +161,6 @@ def _measured_before(trial: Trial) -> None:
             if not found.command else visible(found.why), None,
             notes=["nothing was loaded"],
         )) from found  # fmt: skip
-
-
-@contextmanager
-def _signals() -> Iterator[None]:
-    """SIGTERM and SIGHUP mean the same as Ctrl-C: roll back."""
-    def stop(_number: int, _frame: object) -> None:
-        raise KeyboardInterrupt
-
-    before = {one: signal.signal(one, stop) for one in (signal.SIGTERM, signal.SIGHUP)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _tried(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from schedc.cli.failure import Exit
-from schedc.cli.loader import loader_errors, seconds
+from schedc.cli.loader import loader_errors, seconds, stop_signals
 from schedc.cli.options import format_option
 
 if TYPE_CHECKING:
@@ -31,7 +31,9 @@ def top(once: bool, interval: float, as_json: bool) -> Exit:
     """
     from schedc.load.client import Client
 
-    with loader_errors(), Client.connect() as client, suppress(KeyboardInterrupt):
+    with (
+        loader_errors(), Client.connect() as client, suppress(KeyboardInterrupt), stop_signals(),
+    ):  # fmt: skip
         if once or as_json or not sys.stdout.isatty():
             _lines(client, once, interval, as_json)
         else:
