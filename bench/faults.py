@@ -26,7 +26,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from bench.faults_inside import CASES, Run
+from bench.faults_inside import CASES
+from bench.faults_world import Run
 from schedc.data import data_path
 from schedc.vm.errors import VmError
 from schedc.vm.job import Clock, Job, Shape
@@ -43,7 +44,8 @@ BATCH = 7
 HOTPLUG = {"cpu goes offline", "cpu comes online"}
 PATIENCE_S = 40.0
 """Of the guest's time, for a run."""
-INSIDE = Path(__file__).with_name("faults_inside.py")
+INSIDE = ("faults_inside", "faults_world")
+"""Modules of this package that go into the guest."""
 # busybox's shell takes its name from the script's: the fixture forgets tasks named "starv…".
 VICTIM = b"#!/bin/sh\nwhile :; do :; done\n"
 
@@ -54,7 +56,9 @@ def files() -> dict[str, bytes]:
     return {
         **_proved("fair", "good"), **_proved("fifo", "trial"),
         "starver.o": starver, "starver.cert": certificate.encode(),
-        "starveling": VICTIM, INSIDE.name: INSIDE.read_bytes(),
+        "starveling": VICTIM,
+        **{f"bench/{name}.py": Path(__file__).with_name(f"{name}.py").read_bytes()
+           for name in INSIDE},
     }  # fmt: skip
 
 
@@ -100,7 +104,7 @@ def in_guest(
 ) -> list[Run]:
     """One job. A guest that dies, or a run that never ends, is a bad run too."""
     words = [shlex.quote(f"{case}={n}") for case, n in batch.items()]
-    script = f"python3 {INSIDE.name} {seed} {' '.join(words)}"
+    script = f"python3 -m bench.{INSIDE[0]} {seed} {' '.join(words)}"
     count = sum(batch.values())
     try:
         result = machine.run(Job(content, script), PATIENCE_S * (count + 1))

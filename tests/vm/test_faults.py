@@ -12,7 +12,8 @@ from collections import Counter
 import pytest
 
 from bench.faults import BATCH, batches, dealt, files, in_guest, run_of, table
-from bench.faults_inside import CASES, Run
+from bench.faults_inside import CASES
+from bench.faults_world import Run
 from schedc.vm.machine import Machine
 from tests.vm import inside
 
