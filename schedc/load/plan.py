@@ -12,6 +12,7 @@ import base64
 import binascii
 import hashlib
 import json
+import time
 from collections.abc import Collection, Mapping
 from dataclasses import field, replace
 from typing import Any
@@ -23,14 +24,13 @@ from schedc.load.errors import (
     OTHER_KERNEL,
     QUARANTINED,
     STALE,
-    UNPROVEN,
     LoadError,
-)  # fmt: skip
+)
 from schedc.load.form import Form, Malformed
+from schedc.load.proof import held_by, unproven
 from schedc.load.settings import check_settings
-from schedc.prove.whole import Files, Held, Refused, hold
+from schedc.prove.whole import Held
 from schedc.records import dataclass
-from schedc.toolchain.mark import UNPROVEN as UNPROVEN_MARK, read_mark
 
 FORMAT = 1
 MAX_PLAN = 8 << 20
@@ -161,7 +161,7 @@ def make(
     settings: str = "",
 ) -> Plan:
     """A plan for an object and its certificate; refuses what no loader would take."""
-    held = _held(data, certificate)
+    held = held_by(data, certificate)
     plan = Plan(
         made, expires, by, kernel, current, _policy(held), settings, data, certificate,
         _bounds(held),
@@ -285,15 +285,27 @@ def verify(
 
 
 def _verify_time(plan: Plan, now: float) -> None:
+    """A clock that was set shows here as well, so both of them are told."""
     again = "make it again: `schedc plan`"
-    if plan.expires <= now:
-        ago = int(now - plan.expires)
-        raise LoadError(EXPIRED, f"the plan expired {ago} s ago", help=again)
-    if plan.made > now + CLOCK_SLACK_S or plan.expires - plan.made > MAX_LIFE_S:
+    clock = f"this machine's clock says {_utc(now)}; the plan was made at {_utc(plan.made)}"
+    if plan.made > now + CLOCK_SLACK_S:
         raise LoadError(
-            EXPIRED, "the plan's times are not those of a plan",
-            notes=(f"a plan is good for at most {MAX_LIFE_S // 86400} days",), help=again,
+            EXPIRED, f"the plan was made {plan.made - now:.0f} s in the future", notes=(clock,),
+            help="set this machine's clock if it is wrong; else make the plan again: `schedc plan`",
         )  # fmt: skip
+    if plan.expires <= now:
+        clock += f" and expired at {_utc(plan.expires)}"
+        ago = int(now - plan.expires)
+        raise LoadError(EXPIRED, f"the plan expired {ago} s ago", notes=(clock,), help=again)
+    if plan.expires - plan.made > MAX_LIFE_S:
+        raise LoadError(
+            EXPIRED, "the plan is good for longer than a plan may be",
+            notes=(f"that is {MAX_LIFE_S // 86400} days at most",), help=again,
+        )  # fmt: skip
+
+
+def _utc(seconds: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(seconds))
 
 
 def _shown(current: Current) -> str:
@@ -305,8 +317,8 @@ def verify_proof(plan: Plan) -> None:
     """The object is proved, by this certificate, and what the plan says of it is what the
     certificate says (E0836, E0837, E0842). Holds on every machine and at any time."""
     if plan.verdict != "proved":
-        raise _unproven(f"the plan's verdict is `{plan.verdict[:32]}`")
-    held = _held(plan.object, plan.certificate)
+        raise unproven(f"the plan's verdict is `{plan.verdict[:32]}`")
+    held = held_by(plan.object, plan.certificate)
     if plan.policy != _policy(held) or plan.bounds != _bounds(held):
         raise LoadError(
             BAD_CERTIFICATE, "the plan says another thing of the policy than its certificate",
@@ -317,57 +329,6 @@ def verify_proof(plan: Plan) -> None:
 
 def _check_settings(text: str, held: Held) -> None:
     check_settings(text, held.body["parameters"]["tunes"], held.body["build"].get("names"))
-
-
-def _held(data: bytes, certificate: str) -> Held:
-    mark = read_mark(data)
-    if mark == UNPROVEN_MARK:
-        raise _unproven("the object is marked `unproven`")
-    try:
-        held = hold(certificate.encode("utf-8", "replace"), Files(object=data, mark=mark))
-        _check_form(held.body)
-        return held
-    except Malformed as wrong:
-        raise LoadError(BAD_CERTIFICATE, f"the certificate can't be read: {wrong}") from wrong
-    except Refused as wrong:
-        if "claims no proof" in wrong.what:
-            raise _unproven(wrong.what) from wrong
-        raise LoadError(
-            BAD_CERTIFICATE, wrong.what[:300], notes=tuple(n[:300] for n in wrong.notes),
-            help="compile the policy again: `schedc compile --emit obj,cert`",
-        ) from wrong  # fmt: skip
-
-
-def _check_form(body: Mapping[str, Any]) -> None:
-    """What is taken from a certificate is of its form: hashes in order can be made by anybody."""
-    form = Form(body, "the certificate")
-    form.number("runnable", 1, 1 << 31)
-    policy, names = form.part("policy"), form.part("build").value("names")
-    policy.line("name", 128)
-    policy.line("version", 64)
-    sources = Form(policy.value("sources"), "`sources`")
-    for name in policy.value("sources"):
-        sources.hash(name)
-    tunes = form.part("parameters").value("tunes")
-    if not isinstance(tunes, dict) or not all(_is_range(one) for one in tunes.values()):
-        raise Malformed("its ranges of tunables are none")
-    for bound in form.parts("bounds", 64):
-        bound.line("class", 128)
-        bound.number("promise_ns", 0, 1 << 62)
-    if names is not None:
-        for kind in ("classes", "queues", "cgroups", "exes"):
-            Form(names, "`names`").names(kind)
-
-
-def _is_range(one: Any) -> bool:
-    return isinstance(one, list) and len(one) == 2 and all(type(n) is int for n in one)
-
-
-def _unproven(why: str) -> LoadError:
-    return LoadError(
-        UNPROVEN, "the policy is not proved, so it is not loaded", notes=(why,),
-        help="`schedc prove` says what is missing; `schedc vm` tries it without one",
-    )  # fmt: skip
 
 
 def _policy(held: Held) -> Policy:

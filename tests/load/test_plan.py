@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -69,6 +70,28 @@ def test_as_it_was_made() -> None:
 ])  # fmt: skip
 def test_another_time_or_place(code: str, now: dict[str, Any]) -> None:
     assert judged(plan(), **now) == code
+
+
+@pytest.mark.parametrize(("now", "says"), [
+    (MADE + 7200.0, "the plan expired 3600 s ago"),
+    (MADE - 3600.0, "the plan was made 3600 s in the future"),
+])  # fmt: skip
+def test_both_clocks_are_told(now: float, says: str) -> None:
+    """A plan of another time may be a clock that is wrong."""
+    def utc(at: float) -> str:
+        return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+    with pytest.raises(LoadError, match=says) as refused:
+        verify(plan(), now=now, kernel=KERNEL, current=CURRENT)
+    assert f"this machine's clock says {utc(now)}; the plan was made at {utc(MADE)}" in (
+        refused.value.notes[0]
+    )
+
+
+def test_too_long_a_life() -> None:
+    with pytest.raises(LoadError, match="longer than a plan may be") as refused:
+        verify(replace(plan(), expires=MADE + 8 * 86400), now=NOW, kernel=KERNEL, current=CURRENT)
+    assert refused.value.code == EXPIRED
 
 
 def paths(values: Any, at: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
