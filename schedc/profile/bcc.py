@@ -75,7 +75,7 @@ def _ask(python: str) -> str:
 
 
 def bcc_request(target: Target, seconds: float) -> dict[str, Any]:
-    return {"text": bcc_text(), **request(target, seconds)}
+    return {"text": bcc_text(cgroups=target.kind == "cgroup"), **request(target, seconds)}
 
 
 # --- the text -----------------------------------------------------------------------------------
@@ -102,15 +102,13 @@ _CALLS = (
     (re.compile(r"\bcgrp->level\b"), "READ(cgrp, level)"),
     (re.compile(r"\nconst volatile [^\n]+"), "\n"),
     (re.compile(r"bpf_get_current_task_btf\(\)"), "CURRENT()"),
-    (re.compile(r"\n#include [^\n]+"), "\n"),
     (re.compile(r"\nchar _license[^\n]+"), "\n"),
 )
 
 
-_HEAD = """#include <uapi/linux/ptrace.h>
-#include <linux/sched.h>
+_HEAD = """#include <linux/sched.h>
 #include <linux/preempt.h>
-#include <linux/cgroup.h>
+/* cgroups */
 /* here */
 
 /* bcc rewrites what it takes for pointers into the kernel, and takes our own maps' for such: so it
@@ -138,12 +136,33 @@ static __always_inline bool serving_interrupt(void)
 """
 
 
-def bcc_text() -> str:
+_CGROUPS = {
+    True: "#include <linux/cgroup-defs.h>\n#include <linux/kernfs.h>\n",
+    False: "#define WITHOUT_CGROUPS\n",
+}
+_INCLUDE = re.compile(r'#include "(?:include/)?(?P<name>\w+\.h)"\n')
+
+
+def bcc_text(*, cgroups: bool = False) -> str:
     """Our program in bcc's words. The runner puts the target's numbers where `here` stands: before
-    the kernel's headers, `target` would be replaced in them."""
-    text = _MAP.sub(lambda m: _MAPS[m["type"]].format(**m.groupdict()), source_text())
+    the kernel's headers, `target` would be replaced in them. bcc reads these three times over, and
+    those with control groups are as much as all the rest: so only with `cgroups`."""
+    text = _whole(source_text(), set())
+    text = _MAP.sub(lambda m: _MAPS[m["type"]].format(**m.groupdict()), text)
     text = _PROGRAM.sub(r"RAW_TRACEPOINT_PROBE(\g<event>)", text)
     for pattern, put in _CALLS:
         text = pattern.sub(put, text)
-    histogram = read_data("backends/profile/include/histogram.h")
-    return _HEAD + histogram.replace('#include "kernel.h"', "") + text
+    return _HEAD.replace("/* cgroups */\n", _CGROUPS[cgroups]) + text
+
+
+def _whole(text: str, seen: set[str]) -> str:
+    """With our headers in their places, each once; for kernel.h there are the kernel's own."""
+
+    def header(found: re.Match[str]) -> str:
+        name = found["name"]
+        if name in seen or name == "kernel.h":
+            return ""
+        seen.add(name)
+        return _whole(read_data(f"backends/profile/include/{name}"), seen)
+
+    return _INCLUDE.sub(header, text)

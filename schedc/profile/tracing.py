@@ -30,7 +30,7 @@ from schedc.profile.target import Target
 BTF = Path("/sys/kernel/btf/vmlinux")
 MAX_OUTPUT = 64 << 20
 READY_S = 900.0
-"""Loading takes a second; bcc, which compiles, takes minutes in an emulated machine."""
+"""Loading takes a second; bcc, which compiles, takes a minute or two in an emulated machine."""
 _SLICE_S = 0.1
 _CAP_SYS_ADMIN, _CAP_PERFMON, _CAP_BPF = 21, 38, 39
 

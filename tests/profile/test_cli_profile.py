@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -159,10 +160,24 @@ def test_bcc_says_what_is_missing(
     assert code == 2 and "error[E1228]" in err and "python3-bpfcc" in err
 
 
-def test_the_text_for_bcc_has_nothing_left_of_ours() -> None:
+@pytest.mark.parametrize("cgroups", [False, True])
+def test_the_text_for_bcc_has_nothing_left_of_ours(cgroups: bool) -> None:
     from schedc.profile.bcc import bcc_text
 
-    text = bcc_text()
+    text = bcc_text(cgroups=cgroups)
     assert text.count("RAW_TRACEPOINT_PROBE(sched_") == 6
     for word in ("bpf_map_", "SEC(", "__uint(", "ctx[", "const volatile", 'include "'):
         assert word not in text
+    for name in ("tasks", "names", "groups", "counted", "sums", "buckets", "edges", "machine"):
+        assert len(re.findall(rf"^BPF_\w+\(.*\b{name}\b", text, re.M)) == 1, name
+
+
+def test_bcc_reads_the_headers_of_control_groups_only_for_one() -> None:
+    """They double the time until it watches."""
+    from schedc.profile.bcc import bcc_request
+    from schedc.profile.target import EVERYTHING, Target
+
+    everything = bcc_request(EVERYTHING, 1.0)["text"]
+    assert "#define WITHOUT_CGROUPS" in everything and "kernfs.h" not in everything
+    one = bcc_request(Target("cgroup", "/x", cgroup_id=7), 1.0)["text"]
+    assert "#define WITHOUT_CGROUPS" not in one and "#include <linux/kernfs.h>" in one

@@ -1,4 +1,4 @@
-"""Profiles taken inside a guest by our own object, of a load whose distributions are known.
+"""Profiles taken inside a guest by both that trace, of a load whose distributions are known.
 
 On the instruction clock and one cpu, a busy host changes nothing: bursts are what the load's own
 work is. (Several cpus would take turns there, and each one's work would seem to last longer.)
@@ -24,7 +24,7 @@ from schedc.sim.run import simulate
 from schedc.sim.scenario import Arm, Options, Scenario
 from schedc.sim.trace import read_trace
 from schedc.source import Source
-from schedc.vm.job import Job
+from schedc.vm.job import ImageKind, Job
 from schedc.vm.machine import Machine
 from schedc.vm.run import ICOUNT_SPIN_RATE
 from schedc.workload.plan import plan_text
@@ -103,18 +103,37 @@ def plan() -> bytes:
     return plan_text(workload, values, 7, 1).encode()
 
 
-@pytest.fixture(scope="module")
-def profiled() -> Profile:
-    """The load, watched by our own object."""
-    shape = inside.shape("python", "7.3", clock="icount", cpus=1)
+def watched(collector: str) -> Profile:
+    """The load, watched by our own object or by bcc, which compiles in the guest for 10 s of its
+    time: a minute and a half of a host that has nothing else to do."""
+    image: ImageKind = "bcc" if collector == "bcc" else "python"
+    shape = inside.shape(image, "latest", clock="icount", cpus=1)
     script = (
-        "schedc profile --object p.o --collector bpf -o out/p.json -- "
+        f"schedc profile --object p.o --collector {collector} -o out/p.json -- "
         f"/bin/wl-phases --spin-rate {ICOUNT_SPIN_RATE} < plan > out/page 2> out/err"
     )
     with Machine.boot(shape) as machine_:
         done = machine_.run(Job({"p.o": make_object(), "plan": plan()}, script), 60.0)
     assert done.status == 0, done.out.get("err", b"")[-2000:]
-    return file.parse(done.out["p.json"])
+    profile = file.parse(done.out["p.json"])
+    assert profile.collector == collector
+    return profile
+
+
+@pytest.fixture(scope="module")
+def by_bpf() -> Profile:
+    return watched("bpf")
+
+
+@pytest.fixture(scope="module")
+def by_bcc() -> Profile:
+    return watched("bcc")
+
+
+@pytest.fixture(params=["bpf", "bcc"])
+def profiled(request: pytest.FixtureRequest) -> Profile:
+    found: Profile = request.getfixturevalue(f"by_{request.param}")
+    return found
 
 
 def of(profiled: Profile, comm: str) -> GroupProfile:
@@ -154,3 +173,11 @@ def test_the_simulated_workload_is_the_profile(profiled: Profile) -> None:
         assert ks(one.bursts.counts, other.bursts.counts) <= LARGEST, comm
         if comm != "back":  # how long it waits comes out of the work
             assert ks(one.sleeps.counts, other.sleeps.counts) <= LARGEST, comm
+
+
+def test_both_count_the_same(by_bpf: Profile, by_bcc: Profile) -> None:
+    for comm in TRUTH:
+        one, other = of(by_bpf, comm), of(by_bcc, comm)
+        assert ks(one.bursts.counts, other.bursts.counts) <= LARGEST, comm
+        assert ks(one.sleeps.counts, other.sleeps.counts) <= LARGEST, comm
+        assert one.share == pytest.approx(other.share, rel=0.1)
