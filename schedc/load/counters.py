@@ -8,7 +8,7 @@ than misread.
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from schedc.load.libbpf import Map, Object
@@ -45,7 +45,13 @@ class Exit:
         return not self.is_error and bool(self.code & RESTART)
 
     def words(self) -> str:
-        return f"{self.reason}: {self.msg}" if self.msg else self.reason
+        return ": ".join(filter(None, (self.reason, self.msg)))
+
+    @classmethod
+    def of(cls, told: Mapping[str, Any]) -> Exit:
+        """From the holder's words."""
+        return cls(int(told.get("kind", 0)), int(told.get("code", 0)),
+                   str(told.get("reason", "")), str(told.get("msg", "")))  # fmt: skip
 
 
 def read_exit(object_: Object) -> Exit | None:

@@ -14,18 +14,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from schedc.load import kernel
-from schedc.load.counters import RESTART, STALL
+from schedc.load.counters import STALL, Exit
 from schedc.load.errors import LOADER_FAILED, NOT_NOW, LoadError
 from schedc.load.holder import Backend, Holder, HolderDied
 from schedc.load.plan import Plan, verify, verify_proof
+from schedc.load.retries import MOST, Retries
 from schedc.load.state import State
 
 GRACE_S = 5.0
 """A trial may be confirmed so long after its time."""
 MAX_CANARY_S = 7 * 86400.0
-FIRST_WAIT_S, LONGEST_WAIT_S, MOST_RESTARTS = 1.0, 60.0, 6
-STEADY_S = 600.0
-"""After so long, a holder that dies is a new misfortune, not the same one."""
 CANARY, CONFIRMED = "canary", "confirmed"
 
 
@@ -59,9 +57,7 @@ class Supervisor:
         self.running: Running | None = None
         self.previous: Plan | None = None
         self._before_trial: Plan | None = None
-        self._again: tuple[float, Plan, str] | None = None  # when, what, why
-        self._restarts = 0
-        self._restarted = 0.0
+        self._retries = Retries()
 
     # --- requests
 
@@ -82,7 +78,7 @@ class Supervisor:
             raise
         now = time.monotonic()
         before = old.plan if old else None
-        self._again = None
+        self._retries.forget()
         self.running = Running(plan, holder, CANARY, time.time(), by, client)
         self.state.tell("loaded", plan, "on trial" if canary_s else "", by, _ms(began))
         if canary_s is None:
@@ -206,12 +202,13 @@ class Supervisor:
 
     def unload(self, reason: str, by: str) -> dict[str, Any]:
         """Back to the kernel's own scheduler, also after the next start."""
-        began, running = time.monotonic(), self.running
-        if running is None and self._again is None:
+        began, running, waiting = time.monotonic(), self.running, self._retries.waiting
+        if running is None and waiting is None:
             raise LoadError(NOT_NOW, "no policy is loaded", help="`schedc status` says what runs")
-        plan = running.plan if running else self._again[1] if self._again else None
+        plan = running.plan if running else waiting.plan if waiting else None
         back = running.holder.detach() if running else True
-        self.running = self.previous = self._again = None
+        self.running = self.previous = None
+        self._retries.forget()
         self.state.confirm(None, None)
         self.state.tell("unloaded", plan, reason, by, _ms(began))
         if running is not None and running.client is not None:
@@ -224,7 +221,8 @@ class Supervisor:
     def stop(self) -> None:
         """The service ends: the kernel's own scheduler is back, and what was confirmed is loaded
         again when it starts."""
-        running, self.running, self._again = self.running, None, None
+        running, self.running = self.running, None
+        self._retries.forget()
         if running is not None:
             running.holder.detach()
             self.state.tell("unloaded", running.plan, "the loader was stopped", "loader")
@@ -276,12 +274,11 @@ class Supervisor:
             self._end_trial("not confirmed in time", "loader")
             if client is not None:
                 self._tell(client, _ended("the trial was not confirmed in time").as_json())
-        if self._again is not None:
-            when, plan, why = self._again
-            if now < when:
-                return when - now
-            self._again = None
-            self._come_back(plan, why, "loader")
+        if (waiting := self._retries.waiting) is not None:
+            if now < waiting.at:
+                return waiting.at - now
+            self._retries.forget()
+            self._come_back(waiting.plan, waiting.why, "loader")
         return 5.0 if self.state.unsaid else None
 
     # --- a policy comes back
@@ -354,32 +351,22 @@ class Supervisor:
         self._retry_later(running.plan, why)
 
     def _retry_later(self, plan: Plan, why: str) -> None:
-        now = time.monotonic()
-        if now - self._restarted > STEADY_S:
-            self._restarts = 0
-        self._restarted = now
-        if self._restarts >= MOST_RESTARTS:
-            self.state.tell("refused", plan, f"given up after {self._restarts} restarts: {why}",
-                            "loader")  # fmt: skip
-            return
-        wait = min(FIRST_WAIT_S * 2**self._restarts, LONGEST_WAIT_S)
-        self._restarts += 1
-        self._again = (now + wait, plan, why)
+        if not self._retries.later(plan, why, time.monotonic()):
+            self.state.tell("refused", plan, f"given up after {MOST} restarts: {why}", "loader")
 
     def _gone(self, running: Running, said: Mapping[str, Any]) -> None:
         """The kernel ended it: in order, or because it misbehaved."""
         began = time.monotonic()
         self.running = None
         running.holder.kill()
-        ended = said.get("exit") or {}
-        kind, code = int(ended.get("kind", 0)), int(ended.get("code", 0))
-        why = ": ".join(str(ended[k]) for k in ("reason", "msg") if ended.get(k))
+        ended = Exit.of(told) if (told := said.get("exit")) else None
+        why = ended.words() if ended else ""
         why = why or "; ".join(map(str, said.get("messages") or ())) or "the kernel gave no reason"
-        if ended and kind < 1024:
-            self._ended_in_order(running, why, bool(code & RESTART), began)
+        if ended and not ended.is_error:
+            self._ended_in_order(running, why, ended.wants_restart, began)
             return
         failure = LoadError(
-            "E0803" if kind == STALL else "E0804",
+            "E0803" if ended and ended.kind == STALL else "E0804",
             f"the kernel ejected the policy {running.plan.policy.name}", notes=(why[:500],),
             help="`schedc history` keeps the reason; `schedc vm run` tries it where nobody is hurt",
         )  # fmt: skip
