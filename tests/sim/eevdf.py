@@ -23,7 +23,7 @@ from tests.sim.probe import CORE
 MS = 1_000_000
 FAIR = (
     "balance", "balance_stats", "domains", "fair", "fair_check", "fair_class", "fair_entity",
-    "fair_load", "fair_tree", "select",
+    "fair_load", "fair_sums", "fair_tree", "select",
 )  # fmt: skip
 
 

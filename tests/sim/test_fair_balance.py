@@ -5,6 +5,8 @@ select_task_rq_fair(), and load balancing: newly idle, periodic, no-hz, active.
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 
 from tests.sim.eevdf import MS, Played, played
@@ -17,6 +19,11 @@ TWO_LLCS = "\n".join(
 
 def hogs(count: int, cpu: int = 0, mask: str = "f") -> str:
     return "\n".join(f"task h{i} {cpu} {mask} 0 - run:-" for i in range(count))
+
+
+def mask_cpus(mask: str) -> list[int]:
+    """The cpus of a hexadecimal mask."""
+    return [cpu for cpu in range(64) if int(mask, 16) >> cpu & 1]
 
 
 def last_cpus(run: Played) -> dict[str, int]:
@@ -47,6 +54,18 @@ def test_new_tasks_are_spread_over_the_caches() -> None:
     """From the machine down: the cache domain with more idle cpus first."""
     run = played(f"machine cpus 4\n{TWO_LLCS}\n{hogs(2)}\nuntil 20000000")
     assert len({cpu // 2 for cpu in last_cpus(run).values()}) == 2
+
+
+@pytest.mark.parametrize(("machine", "mask"), [("", "ff"), ("", "fe"), (TWO_LLCS, "f")])
+def test_new_tasks_of_one_instant_go_to_the_least_loaded_cpus(machine: str, mask: str) -> None:
+    """Each counts for the next: sched_balance_find_dst_group_cpu() takes the least cpu_load(), in
+    a group that is better than the forker's own by more than a margin."""
+    cpus = 4 if machine else 8
+    may = mask_cpus(mask)
+    run = played(f"machine cpus {cpus}\n{machine}\n{hogs(5 * len(may), may[0], mask)}\nuntil 1000")
+    began = Counter(call.cpu for call in run.named("enqueue"))
+    assert sorted(began) == may
+    assert max(began.values()) - min(began.values()) <= (2 if machine else 0)
 
 
 # --- wake-ups ------------------------------------------------------------------------------------

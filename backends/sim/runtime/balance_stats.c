@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Who is busiest, and how much is to be moved: update_sd_lb_stats(), find_busiest_group(),
- * calculate_imbalance(), find_busiest_queue(). All of a domain's cpus are looked at: only
- * balancing passes and forks come here.
+ * calculate_imbalance(), find_busiest_queue().
  */
 #include <string.h>
 #include "fair.h"
@@ -44,22 +43,21 @@ static enum group_type classify(const struct group_stats *gs, u32 pct)
 	return group_has_capacity(gs, pct) ? GROUP_HAS_SPARE : GROUP_FULLY_BUSY;
 }
 
-void group_stats(struct group_stats *gs, const struct fair_span *span, u32 imbalance_pct)
+void group_stats(struct group_stats *gs, struct fair_span *span, u32 imbalance_pct)
 {
-	memset(gs, 0, sizeof(*gs));
-	gs->span = span;
-	for (u32 word = span->first_word; word < span->end_word; word++)
-		for (u64 bits = span->mask.bits[word]; bits; bits &= bits - 1) {
-			s32 cpu = (s32)(word * 64) + __builtin_ctzll(bits);
-			const struct fair_queue *queue = &fair_rq(cpu)->queue;
+	const struct span_sums *sums = span_sums(span);
 
-			gs->load += cpu_load(cpu);
-			gs->util += cpu_util(cpu);
-			gs->runnable += cpu_runnable(cpu);
-			gs->nr_running += queue->h_nr_queued;
-			gs->h_nr_running += queue->h_nr_runnable;
-			gs->idle_cpus += cpu_idle(cpu);
-		}
+	*gs = (struct group_stats){
+		.span = span,
+		.load = sums->load,
+		.util = sums->util,
+		.runnable = sums->runnable,
+		.nr_running = sums->nr_running,
+		.h_nr_running = sums->h_nr_running,
+	};
+	for (u32 word = span->first_word; word < span->end_word; word++)
+		gs->idle_cpus += (u32)__builtin_popcountll(span->mask.bits[word] &
+							   sim.idle_cpus.bits[word]);
 	gs->type = classify(gs, imbalance_pct);
 	if (gs->type == GROUP_OVERLOADED)
 		gs->avg_load = gs->load * CAPACITY_SCALE / span->capacity;

@@ -95,8 +95,11 @@ static bool level_adds(const u32 *below, const u32 *of)
 
 static void add_cpu(struct fair_span *span, u32 cpu)
 {
-	if (!span->weight)
+	if (!span->weight) {
 		span->first_word = cpu / 64;
+		span->fresh_at = TIME_MAX;
+		span->least = NO_CPU;
+	}
 	span->end_word = cpu / 64 + 1;
 	mask_set(&span->mask, (s32)cpu);
 	span->weight++;

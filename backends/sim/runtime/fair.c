@@ -100,8 +100,7 @@ static void update_ancestors(struct fair_se *se, s32 change)
 		update_load(se->queue, se);
 		update_group_share(se);
 		follow_slice(se);
-		se->queue->h_nr_queued += (u32)change;
-		se->queue->h_nr_runnable += (u32)change;
+		count_tasks(se->queue, change, change);
 	}
 }
 
@@ -131,8 +130,7 @@ static void enqueue_levels(struct fair_se *se, u64 flags)
 			follow_slice(se);
 		update_queue_load(se->queue);
 		enqueue_entity(se->queue, se, flags);
-		se->queue->h_nr_queued++;
-		se->queue->h_nr_runnable++;
+		count_tasks(se->queue, 1, 1);
 		flags = ENQUEUE_WAKEUP;
 	}
 	update_ancestors(se, 1);
@@ -177,8 +175,7 @@ bool dequeue_entities(struct fair_se *se, u64 flags)
 				return false;
 			break;
 		}
-		queue->h_nr_queued -= (u32)tasks;
-		queue->h_nr_runnable -= (u32)tasks;
+		count_tasks(queue, -tasks, -tasks);
 		if (queue->weight) {
 			se = queue->se;
 			/* it sleeps within its group's slice: the others may use the rest */

@@ -11,6 +11,7 @@
  *   fair_check.c   invariants, in a debug build
  *   select.c       select_task_rq_fair(): wake_affine(), idle siblings, fork balancing
  *   domains.c      scheduling domains, which cpus are idle
+ *   fair_sums.c    what the cpus of a domain have together
  *   balance_stats.c, balance.c   load balancing: newly idle, periodic, no-hz, active
  *
  * Left out, as no workload of the simulator can see it: SCHED_IDLE, SCHED_BATCH, bandwidth limits,
@@ -214,6 +215,11 @@ struct fair_level {
 	u32 nr_spans;
 };
 
+struct span_sums {
+	u64 load, util, runnable;
+	u32 nr_running, h_nr_running;
+};
+
 struct fair_span {		/* one domain's cpus; the groups of the level above */
 	struct cpumask mask;
 	u32 first_word, end_word;	/* of mask, that have bits */
@@ -221,6 +227,9 @@ struct fair_span {		/* one domain's cpus; the groups of the level above */
 	u64 capacity;
 	bool imbalanced;	/* pinned tasks kept a group below from being balanced */
 	u32 first_child, nr_children;	/* in children[] */
+	struct span_sums sums;		/* see fair_sums.c */
+	u64 fresh_at;
+	s32 least;			/* the first of its least loaded cpus; NO_CPU: not known */
 };
 
 extern u32 nr_levels;
@@ -246,6 +255,20 @@ s32 mask_next_wrap(const struct cpumask *a, const struct cpumask *b, const struc
 static inline struct fair_span *span_at(u32 level, s32 cpu)
 {
 	return &fair_spans[level + 1][fair_levels[level].span_of[cpu]];
+}
+
+/* --- fair_sums.c ------------------------------------------------------------------------------ */
+
+extern struct cpumask fair_changed;	/* load or tasks have come or gone since the cpu was looked at */
+const struct span_sums *span_sums(struct fair_span *span);
+s32 least_loaded(struct fair_span *span, u32 height);	/* span_sums() has been asked just before */
+
+/* Entities' tasks on a queue become more or fewer. */
+static inline void count_tasks(struct fair_queue *queue, s32 queued, s32 runnable)
+{
+	queue->h_nr_queued += (u32)queued;
+	queue->h_nr_runnable += (u32)runnable;
+	mask_set(&fair_changed, queue->rq->rq->cpu);
 }
 
 /* --- select.c --------------------------------------------------------------------------------- */
@@ -277,7 +300,7 @@ struct balance_env {
 	struct cpumask excluded;	/* whose tasks are all pinned */
 };
 
-void group_stats(struct group_stats *gs, const struct fair_span *span, u32 imbalance_pct);
+void group_stats(struct group_stats *gs, struct fair_span *span, u32 imbalance_pct);
 const struct fair_span *find_busiest_group(struct balance_env *env);
 struct fair_rq *find_busiest_queue(const struct balance_env *env);
 

@@ -79,12 +79,61 @@ static void check_queue(struct fair_queue *queue)
 	      "fair: cpu %d: the lags don't sum to zero", queue->rq->rq->cpu);
 }
 
+static bool same_sums(const struct span_sums *a, const struct span_sums *b)
+{
+	return a->load == b->load && a->util == b->util && a->runnable == b->runnable &&
+	       a->nr_running == b->nr_running && a->h_nr_running == b->h_nr_running;
+}
+
+/* A cpu that was looked at now, and isn't said to have changed, has what was seen. */
+static void check_seen(s32 cpu)
+{
+	const struct fair_span *own = &fair_spans[0][cpu];
+	const struct fair_queue *queue = &fair_rq(cpu)->queue;
+	const struct span_sums now = {
+		queue->avg.load, cpu_util(cpu), cpu_runnable(cpu), queue->h_nr_queued,
+		queue->h_nr_runnable,
+	};
+
+	if (own->fresh_at == sim.now && !mask_test(&fair_changed, cpu))
+		check(same_sums(&own->sums, &now), "fair: cpu %d: a change of its load was missed",
+		      cpu);
+}
+
+/* A domain's sums are those of its cpus, and the least loaded of these is what is said. */
+static void check_span(const struct fair_span *span)
+{
+	struct span_sums sums = { 0 };
+	s32 least = NO_CPU;
+
+	for (u32 cpu = 0; cpu < sim.machine.nr_cpus; cpu++) {
+		const struct span_sums *own = &fair_spans[0][cpu].sums;
+
+		if (!mask_test(&span->mask, (s32)cpu))
+			continue;
+		sums.load += own->load;
+		sums.util += own->util;
+		sums.runnable += own->runnable;
+		sums.nr_running += own->nr_running;
+		sums.h_nr_running += own->h_nr_running;
+		if (least < 0 || own->load < fair_spans[0][least].sums.load)
+			least = (s32)cpu;
+	}
+	check(same_sums(&sums, &span->sums), "fair: a domain's sums are not those of its cpus");
+	check(span->least < 0 || span->least == least,
+	      "fair: cpu %d isn't a domain's least loaded, but %d", span->least, least);
+}
+
 void fair_check(void)
 {
+	for (u32 level = 0; level < nr_levels; level++)
+		for (u32 i = 0; i < fair_levels[level].nr_spans; i++)
+			check_span(&fair_spans[level + 1][i]);
 	for (u32 cpu = 0; cpu < sim.machine.nr_cpus; cpu++) {
 		struct fair_queue *queue = &fair_rq((s32)cpu)->queue;
 		u32 tasks = 0, runnable = 0;
 
+		check_seen((s32)cpu);
 		check_queue(queue);
 		for (struct fair_group *group = fair_groups; group; group = group->next)
 			if (group->queues[cpu]) {

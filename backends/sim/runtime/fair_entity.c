@@ -172,7 +172,7 @@ static void count_delayed(struct fair_se *se, s32 change)
 	if (!se->task)
 		return;
 	for (; se; se = se->queue->se)
-		se->queue->h_nr_runnable += (u32)change;
+		count_tasks(se->queue, 0, change);
 }
 
 void clear_delayed(struct fair_se *se)

@@ -237,6 +237,7 @@ void attach_load(struct fair_queue *queue, struct fair_task *t)
 	cpu->runnable_sum += avg->runnable * divider(cpu);
 	averages(to, 1);
 	averages(cpu, 1);
+	mask_set(&fair_changed, queue->rq->rq->cpu);
 	t->attached = queue;
 	propagate(queue, (s64)avg->load_sum);
 	tell_group(queue);
@@ -259,6 +260,7 @@ void detach_load(struct fair_task *t)
 	cpu->runnable_sum = sub_positive(cpu->runnable_sum, avg->runnable * divider(cpu));
 	averages(from, 1);
 	averages(cpu, 1);
+	mask_set(&fair_changed, queue->rq->rq->cpu);
 	t->attached = NULL;
 	propagate(queue, -(s64)avg->load_sum);
 	tell_group(queue);
@@ -283,6 +285,7 @@ void reweight_load(struct fair_queue *queue, struct fair_se *se, u64 weight)
 					   se->avg.load * divider(&queue->avg),
 					   old * divider(&queue->avg));
 	averages(&queue->avg, 1);
+	mask_set(&fair_changed, queue->rq->rq->cpu);
 }
 
 /* sched_balance_update_blocked_averages(): sleepers' load fades, also where nothing happens. */

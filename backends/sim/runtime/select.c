@@ -154,6 +154,12 @@ static s32 select_idle_sibling(struct task *p, s32 prev, s32 target)
 
 /* --- where a new task begins ------------------------------------------------------------------ */
 
+static bool allowed_all(const struct task *p)
+{
+	return p->k.cpus_ptr == &p->k.cpus_mask &&
+	       p->k.nr_cpus_allowed == (int)sim.machine.nr_cpus;
+}
+
 /* Is the group a better place than the best so far? (update_pick_idlest()) */
 static bool idler(const struct group_stats *gs, const struct group_stats *best)
 {
@@ -172,7 +178,7 @@ static bool idler(const struct group_stats *gs, const struct group_stats *best)
 	return false;
 }
 
-static void wakeup_stats(struct group_stats *gs, const struct fair_span *span, u32 pct)
+static void wakeup_stats(struct group_stats *gs, struct fair_span *span, u32 pct)
 {
 	group_stats(gs, span, pct);
 	if (gs->type == GROUP_IMBALANCED)
@@ -195,55 +201,60 @@ static bool local_is_as_good(const struct group_stats *local, const struct group
 	       100 * local->avg_load <= pct * idlest->avg_load;
 }
 
-static const struct fair_span *find_idlest_group(const struct task *p, u32 level, s32 cpu)
+static struct fair_span *find_idlest_group(const struct task *p, u32 level, s32 cpu)
 {
 	const struct fair_span *span = span_at(level, cpu);
 	struct group_stats local = { 0 }, best = { .type = GROUP_OVERLOADED, .avg_load = TIME_MAX };
 	u32 pct = fair_levels[level].imbalance_pct;
+	struct fair_span *idlest = NULL;
 
 	for (u32 i = 0; i < span->nr_children; i++) {
-		const struct fair_span *group =
+		struct fair_span *group =
 			&fair_spans[level][fair_children[level][span->first_child + i]];
 		struct group_stats gs;
 
-		if (mask_next(&group->mask, p->k.cpus_ptr, NULL, (s32)group->first_word * 64) < 0)
+		if (!allowed_all(p) &&
+		    mask_next(&group->mask, p->k.cpus_ptr, NULL, (s32)group->first_word * 64) < 0)
 			continue;
 		wakeup_stats(&gs, group, pct);
-		if (mask_test(&group->mask, cpu))
+		if (mask_test(&group->mask, cpu)) {
 			local = gs;
-		else if (idler(&gs, &best))
+		} else if (idler(&gs, &best)) {
 			best = gs;
+			idlest = group;
+		}
 	}
-	if (!best.span)
+	if (idlest && local.span && local_is_as_good(&local, &best, pct))
 		return NULL;
-	return local.span && local_is_as_good(&local, &best, pct) ? NULL : best.span;
+	return idlest;
 }
 
 /* Of its cpus, the one that went idle last; of busy ones the least loaded. */
-static s32 find_idlest_cpu(const struct task *p, const struct fair_span *group, s32 this)
+static s32 find_idlest_cpu(const struct task *p, struct fair_span *group, u32 height)
 {
-	s32 cpu = mask_next(&group->mask, p->k.cpus_ptr, NULL, 0), idlest = NO_CPU, least = cpu;
-	u64 since = 0, min_load = TIME_MAX;
+	const u64 *mask = group->mask.bits, *allowed = p->k.cpus_ptr->bits;
+	s32 idlest = NO_CPU, least = NO_CPU;
 
-	while (cpu >= 0) {
-		if (cpu_idle(cpu)) {
-			if (idlest < 0 || cpu_rq(cpu)->idle_since > since) {
-				since = cpu_rq(cpu)->idle_since;
+	for (u32 word = group->first_word; word < group->end_word; word++)
+		for (u64 bits = mask[word] & allowed[word] & sim.idle_cpus.bits[word]; bits;
+		     bits &= bits - 1) {
+			s32 cpu = (s32)(word * 64) + __builtin_ctzll(bits);
+
+			if (idlest < 0 || cpu_rq(cpu)->idle_since > cpu_rq(idlest)->idle_since)
 				idlest = cpu;
-			}
-		} else if (idlest < 0) {
-			u64 load = cpu_load(cpu);
-
-			if (load < min_load || (load == min_load && cpu == this)) {
-				min_load = load;
-				least = cpu;
-			}
 		}
-		if (cpu + 1 >= (s32)sim.machine.nr_cpus)
-			break;
-		cpu = mask_next(&group->mask, p->k.cpus_ptr, NULL, cpu + 1);
-	}
-	return idlest >= 0 ? idlest : least;
+	if (idlest >= 0)
+		return idlest;
+	if (allowed_all(p))
+		return least_loaded(group, height);
+	for (u32 word = group->first_word; word < group->end_word; word++)
+		for (u64 bits = mask[word] & allowed[word]; bits; bits &= bits - 1) {
+			s32 cpu = (s32)(word * 64) + __builtin_ctzll(bits);
+
+			if (least < 0 || cpu_load(cpu) < cpu_load(least))
+				least = cpu;
+		}
+	return least;
 }
 
 /* From the machine down: to the idlest group, in it to the idlest of its groups, … */
@@ -252,10 +263,10 @@ static s32 find_idlest(const struct task *p, s32 cpu)
 	u32 level = nr_levels;
 
 	while (level--) {
-		const struct fair_span *group = find_idlest_group(p, level, cpu);
+		struct fair_span *group = find_idlest_group(p, level, cpu);
 
 		if (group)
-			cpu = find_idlest_cpu(p, group, cpu);
+			cpu = find_idlest_cpu(p, group, level);
 	}
 	return cpu;
 }
