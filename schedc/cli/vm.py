@@ -79,7 +79,7 @@ def kernels(refresh: bool, everything: bool, as_json: bool) -> Exit:
 @click.option("--tools/--no-tools", default=True, show_default=True,
               help="Also what `vm run` needs: stress-ng, rt-tests, sysbench.")
 @click.option("--python", is_flag=True,
-              help="Also guests with Python, which tests of the loader need.")
+              help="Also guests with Python and with systemd, which tests of the loader need.")
 @click.option("--bcc", is_flag=True,
               help="Also guests with bcc, for the kernels whose headers the mirror has.")
 @format_option
@@ -103,6 +103,7 @@ def fetch(specs: tuple[str, ...], tools: bool, python: bool, bcc: bool) -> Exit:
             image(store, "tools", progress)
         if python:
             image(store, "python", progress)
+            image(store, "systemd", progress)
         without = [] if not bcc else [k.release for k in got if not _with_bcc(store, k, progress)]
     version = ".".join(map(str, found.version))
     click.echo(f"qemu {version} ({'system' if found.origin.startswith('/') else 'cache'})")

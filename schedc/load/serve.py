@@ -167,7 +167,9 @@ class Server:
 
     def _do(self, fd: int, client: Client, request: Request) -> Mapping[str, Any]:
         supervisor, state = self.supervisor, self.supervisor.state
-        by = f"{request.by} ({client.who})" if request.by else client.who
+        # What the client says of itself is worth a word only beside what the kernel says.
+        said = request.by not in ("", client.who)
+        by = f"{request.by} ({client.who})" if said else client.who
         match request.do:
             case "load":
                 assert request.plan is not None

@@ -13,7 +13,7 @@ import json
 from pathlib import Path
 
 from schedc.records import dataclass
-from schedc.vm import cpio, guest, packages, python_image, rehearsal
+from schedc.vm import cpio, guest, packages, python_image, rehearsal, systemd_image
 from schedc.vm.elf import libraries
 from schedc.vm.job import ImageKind, Job, check_name
 from schedc.vm.kernels import Kernel
@@ -50,6 +50,8 @@ def image(
               [c.identity for c in guest.available()], rehearsal.digest()]
     if packages.PYTHON in sets:
         inputs.append(python_image.FORMAT)
+    if packages.SYSTEMD in sets:
+        inputs.append(systemd_image.FORMAT)
     name = f"{kind}-{hashlib.sha256(json.dumps(inputs).encode()).hexdigest()[:16]}"
 
     def build(into: Path) -> None:
@@ -61,6 +63,8 @@ def image(
             entries |= {"lib/schedc": cpio.directory(), REHEARSAL: cpio.file(policy)}
         if packages.PYTHON in sets:
             entries |= python_image.contents(trees, kernel.release if kernel else "")
+        if packages.SYSTEMD in sets:
+            entries |= systemd_image.contents(trees[sets.index(packages.SYSTEMD)])
         data = cpio.archive(entries)
         (into / "initramfs").write_bytes(data)
         (into / "digest").write_text(hashlib.sha256(data).hexdigest())
@@ -83,6 +87,8 @@ def _sets(kind: ImageKind, kernel: Kernel | None) -> list[packages.PackageSet]:
             return [packages.BASE, packages.TOOLS]
         case "python":
             return [packages.BASE, packages.TOOLS, packages.PYTHON]
+        case "systemd":
+            return [packages.BASE, packages.TOOLS, packages.PYTHON, packages.SYSTEMD]
         case "bcc":
             if kernel is None:
                 raise ValueError("an image with bcc is made for a kernel")

@@ -21,7 +21,7 @@ MAX_RESULT = 64 << 20
 MAX_FILES = 10_000
 
 Clock = Literal["wall", "icount"]
-ImageKind = Literal["small", "tools", "python", "bcc"]
+ImageKind = Literal["small", "tools", "python", "systemd", "bcc"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +36,8 @@ class Shape:
     Without it the cpus take turns on one thread. Under KVM there is no difference.
     image: `small` has the loader and busybox; `tools` adds hackbench, cyclictest, stress-ng,
     sysbench and the programs of backends/vm/guest/workloads (as /bin/wl-NAME); `python` adds
-    Debian's Python and schedc as it is here; `bcc` adds bcc and the kernel's headers, and wants
-    1536 MiB.
+    Debian's Python and schedc as it is here; `systemd` adds that to `python`, and wants 768 MiB;
+    `bcc` adds bcc and the kernel's headers to `python`, and wants 1536 MiB.
     """
 
     kernel: Kernel

@@ -47,6 +47,7 @@ PYTHON = PackageSet(
     ("util-linux", "libcap-ng0"),
     keeps=("python3*",),
 )  # fmt: skip
+SYSTEMD = PackageSet("systemd", ("systemd",))
 BCC = PackageSet("bcc", ("python3-bpfcc",), keeps=("python3*", "libLLVM*", "libz3*"))
 
 

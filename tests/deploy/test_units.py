@@ -43,7 +43,10 @@ def test_what_is_installed(root: Path) -> None:
     wanted = " ".join(sorted(one.label for one in NEEDED))
     assert f"\nCapabilityBoundingSet={wanted}\n" in loader
     assert f"\nAmbientCapabilities={wanted}\n" in loader
-    assert "\nCapabilityBoundingSet=\n" in (root / PLACES["schedc.service"]).read_text()
+    policy = (root / PLACES["schedc.service"]).read_text()
+    assert "\nCapabilityBoundingSet=\n" in policy
+    # Without a name, DynamicUser takes the unit's: that is the loader's user, so not dynamic.
+    assert "\nUser=schedc\n" in loader and "\nUser=schedc-policy\n" in policy
 
 
 def test_what_a_person_edited_stays(root: Path, capfd: pytest.CaptureFixture[str]) -> None:

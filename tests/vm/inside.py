@@ -33,7 +33,7 @@ PATIENCE_S = 180.0
 
 def shape(image: ImageKind = "python", kernel: str = KERNEL, **more: Any) -> Shape:
     """A shape whose parts are all there; else the test is skipped, with the reason."""
-    memory = {"bcc": 1536}.get(image, 640)
+    memory = {"bcc": 1536, "systemd": 768}.get(image, 640)
     try:
         found = Shape(
             Kernels(Store.default()).resolve(kernel), image=image,
