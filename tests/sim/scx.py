@@ -109,7 +109,7 @@ def run(
     with TemporaryDirectory() as folder:
         paths = {name: Path(folder) / name for name in ("plan", "machine", "settings")}
         paths["plan"].write_text("\n".join(plan) + "\n")
-        paths["machine"].write_text(f"cpus {cpus}\nhz 250\n{machine}")
+        paths["machine"].write_text(f"cpus {cpus}\nhz 250\ntick_phase 0\n{machine}")
         paths["settings"].write_text(settings)
         done = subprocess.run(
             [

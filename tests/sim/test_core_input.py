@@ -43,6 +43,7 @@ cpu 7 core 3 llc 1 node 1 capacity 512
 hz 1000
 smt_speed 600
 skew_tick 1
+tick_phase 1500000
 cost context_switch 1500
 cost idle_exit 2000
 cost kick 1500

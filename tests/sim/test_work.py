@@ -46,14 +46,14 @@ def measured(data: dict[str, Any]) -> Result:
     return parse_result("phases", json.dumps(data["workload"]))
 
 
-def made(body: str, metric: str, duration: str = "100ms", cpus: int = 1) -> str:
+def made(body: str, metric: str, duration: str = "100ms", cpus: int = 1, seed: int = 1) -> str:
     text = (
         f'format = 1\nname = "w"\ndescription = "d"\nmetrics = ["{metric}"]\n'
         + (f'[params.duration]\ndefault = "{duration}"\ndoc = "d"\n' if duration else "") + body
     )
     workload, found = read_workload(Source.from_text("w.toml", text))
     assert workload is not None, found
-    return plan_text(workload, registry.settings(workload, [])[0], 1, cpus)
+    return plan_text(workload, registry.settings(workload, [])[0], seed, cpus)
 
 
 def group(name: str, phases: str, more: str = 'loop = "forever"') -> str:
@@ -213,8 +213,27 @@ def test_a_lazy_preemption_waits_for_the_end_of_a_system_call(
     plan = made(body, "wakeup_p50")
     # 1 us of work, the fork's 3 ms, and the child, which is new, goes first.
     for cost, late in ((3 * MS, 2_011_000), (0, 10_000)):
-        data = simulate(program, plan, tmp_path, 1, "eevdf", f"cost fork {cost}\n")
+        data = simulate(program, plan, tmp_path, 1, "eevdf", f"tick_phase 0\ncost fork {cost}\n")
         assert data["workload"]["histograms"]["wakeup"]["max"] == late
+
+
+def test_a_program_begins_at_any_moment_between_two_ticks(program: Path, tmp_path: Path) -> None:
+    """Nothing ties a program's start to tick_setup_sched_timer()'s ticks. Of two hogs the second
+    begins at the first tick; that is where the machine file says, else where the seed does."""
+    body = group("h", '{ do = "run", time = "1s" }') + group(
+        "v", '{ do = "run", time = "1s" }', 'role = "victim"\nloop = "forever"'
+    )
+
+    def first_tick(seed: int, machine: str) -> float:
+        plan = made(body, "victim_longest", "4ms", seed=seed)
+        data = simulate(program, plan, tmp_path, 1, "eevdf", machine)
+        return float(data["workload"]["values"]["victim_longest"])
+
+    assert [first_tick(seed, "tick_phase 1500000\n") for seed in (1, 2)] == [1.5 * MS] * 2
+    drawn = [first_tick(seed, "") for seed in range(1, 21)]
+    assert [first_tick(seed, "") for seed in range(1, 21)] == drawn
+    assert len(set(drawn)) > 15
+    assert min(drawn) < MS < 3 * MS < max(drawn)
 
 
 def test_victims_hogs_background_and_groups(program: Path, tmp_path: Path) -> None:

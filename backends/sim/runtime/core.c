@@ -389,6 +389,7 @@ void tick_arm(struct rq *rq)
 
 	if (rq->tick_event || sim.manual)
 		return;
+	skew = (skew + m->tick_phase) % m->tick_ns;
 	at = sim.now + m->tick_ns - (sim.now + m->tick_ns - skew) % m->tick_ns;
 	rq->tick_event = event_arm(at, tick_event, (u64)rq->cpu);
 }

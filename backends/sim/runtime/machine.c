@@ -7,6 +7,7 @@
  *   hz N
  *   smt_speed N                                   per mille
  *   skew_tick 0|1
+ *   tick_phase NS                                 of cpu 0's first tick; if left out: any
  *   cost NAME NS                                  NAME as in struct costs
  */
 #include <stdlib.h>
@@ -56,6 +57,7 @@ void machine_default(void)
 {
 	set_cpus(8);
 	sim.machine.hz = 250;
+	sim.machine.any_phase = true;
 	sim.machine.smt_speed = 600;
 }
 
@@ -92,6 +94,12 @@ static void read_cost(const char *path, u32 line, const char *name, const char *
 	fail("%s:%u: there is no cost '%s'", path, line, name);
 }
 
+static void set_phase(u64 phase)
+{
+	sim.machine.tick_phase = phase;
+	sim.machine.any_phase = false;
+}
+
 static void read_line(const char *path, u32 line, char **words, u32 count)
 {
 	struct machine *m = &sim.machine;
@@ -107,6 +115,8 @@ static void read_line(const char *path, u32 line, char **words, u32 count)
 		m->smt_speed = (u32)number(path, line, first, 1, 1000);
 	else if (!strcmp(what, "skew_tick"))
 		m->skew_tick = number(path, line, first, 0, 1);
+	else if (!strcmp(what, "tick_phase"))
+		set_phase(number(path, line, first, 0, NSEC_SEC));
 	else if (!strcmp(what, "cost") && count == 3)
 		read_cost(path, line, first, words[2]);
 	else

@@ -60,6 +60,8 @@ struct machine {
 	u32 capacity[NR_CPUS];	/* 1024: work advances 1 ns in 1 ns */
 	u32 smt_speed;		/* per mille of the speed of a cpu whose siblings are busy too */
 	bool skew_tick;		/* the cpus' ticks are spread over half a tick */
+	bool any_phase;		/* the driver may draw tick_phase */
+	u64 tick_phase;		/* the first tick is as much later */
 	struct costs costs;
 };
 

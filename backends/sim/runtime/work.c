@@ -333,6 +333,11 @@ static void make_channels(void)
 static void start(void)
 {
 	const struct plan *plan = &work.plan;
+	uint64_t stream = draw_stream(plan->seed, PLAN_NONE, PLAN_NONE);
+
+	/* A program begins at any moment between two ticks, and not at one. */
+	if (sim.machine.any_phase)
+		sim.machine.tick_phase = draw_bits(&stream) % sim.machine.tick_ns;
 
 	work.measures.group_cpu = work_alloc(plan->nr_groups, sizeof *work.measures.group_cpu);
 	work.locks = work_alloc(plan->nr_locks, sizeof *work.locks);
