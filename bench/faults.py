@@ -44,7 +44,7 @@ BATCH = 7
 HOTPLUG = {"cpu goes offline", "cpu comes online"}
 PATIENCE_S = 40.0
 """Of the guest's time, for a run."""
-INSIDE = ("faults_inside", "faults_world")
+INSIDE = ("faults_inside", "faults_world", "faults_suspend")
 """Modules of this package that go into the guest."""
 # busybox's shell takes its name from the script's: the fixture forgets tasks named "starv…".
 VICTIM = b"#!/bin/sh\nwhile :; do :; done\n"

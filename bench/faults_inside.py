@@ -25,6 +25,7 @@ from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
+from bench.faults_suspend import suspend_to_idle
 from bench.faults_world import (
     GUARD_TIMEOUT_S,
     JOB,
@@ -320,6 +321,21 @@ def stalls(world: World, run: Run, rng: random.Random) -> None:
            "^reattached: what ran before the trial")  # fmt: skip
 
 
+def suspended(world: World, run: Run, rng: random.Random) -> None:
+    """All processes are frozen, and the kernel passes the policy by until they are thawed: then it
+    has to be the same life of it that places tasks."""
+    known = ready(world, rng)
+    before, pids = kernel.enable_seq(), world.pids()
+    suspend_to_idle()
+    began, placed = time.monotonic(), world.placed()
+    if not until(lambda: world.placed() > placed):
+        run.problem = "awake, but the policy places no task"
+    run.safe_s = time.monotonic() - began
+    stays(run, world, known, before)
+    if world.pids() != pids or run.words:
+        run.problem = run.problem or f"the loader did not sleep through it: {run.words}"
+
+
 def sysrq(world: World, run: Run, rng: random.Random) -> None:
     known = ready(world, rng)
     damage(run, world, "good", lambda: Path("/proc/sysrq-trigger").write_text("S"), back=False)
@@ -339,6 +355,7 @@ CASES: dict[str, Callable[[World, Run, random.Random], None]] = {
     "cpu goes offline": cpu_goes,
     "cpu comes online": cpu_comes,
     "policy starves a task": stalls,
+    "suspended to idle": suspended,
     "SysRq-S": sysrq,
 }
 

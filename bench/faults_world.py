@@ -214,6 +214,11 @@ class World:
         lines = map(json.loads, path.read_text().splitlines() if path.exists() else ())
         return [f"{one['what']}: {one['why']}" for one in lines]
 
+    def placed(self) -> int:
+        """How many times the policy had a task wait, or run at once."""
+        classes = self.ask(do="status")["counters"]["classes"]
+        return sum(one["enqueued"] + one["direct"] for one in classes)
+
     def pids(self) -> tuple[int, int]:
         """(supervisor, holder)"""
         loader = self.ask(do="status")["loader"]
