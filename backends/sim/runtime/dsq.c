@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Dispatch queues. All tasks of a queue are on its list, in the order in which they are consumed;
- * the ones inserted with a key are in a tree besides, which finds their place in O(log n). Keys are
+ * the ones inserted with a key are in a treap besides, which finds their place in O(log n). Keys are
  * compared as the kernel compares times, signed and modulo 2^64, and equal ones keep their order of
- * insertion. The tree is a treap: its ranks come from a generator of its own, so that its shape is
- * the same in each run and no policy can make it degenerate.
+ * insertion.
  */
 #include <stdlib.h>
 #include "ext.h"
@@ -141,86 +140,35 @@ void dsq_add(struct dispatch_q *dsq, struct ext_task *e, bool head)
 
 /* --- the tree --------------------------------------------------------------------------------- */
 
-static u32 next_rank(void)
-{
-	static u32 state = 2463534242u;
-
-	state ^= state << 13;
-	state ^= state >> 17;
-	state ^= state << 5;
-	return state;
-}
-
 static u64 key_of(struct ext_task *e)
 {
 	return ext_owner(e)->k.scx.dsq_vtime;
 }
 
-static void replace_child(struct dispatch_q *dsq, struct ext_task *up, struct ext_task *old,
-			  struct ext_task *new)
+static struct ext_task *task_at(struct treap_node *node)
 {
-	if (!up)
-		dsq->root = new;
-	else if (up->left == old)
-		up->left = new;
-	else
-		up->right = new;
-	if (new)
-		new->up = up;
-}
-
-/* The child takes its parent's place, and the parent becomes its child. */
-static void rotate_up(struct dispatch_q *dsq, struct ext_task *child)
-{
-	struct ext_task *up = child->up, *inner;
-
-	replace_child(dsq, up->up, up, child);
-	if (up->left == child) {
-		inner = child->right;
-		up->left = inner;
-		child->right = up;
-	} else {
-		inner = child->left;
-		up->right = inner;
-		child->left = up;
-	}
-	up->up = child;
-	if (inner)
-		inner->up = up;
+	return container_of(node, struct ext_task, tree);
 }
 
 void dsq_add_keyed(struct dispatch_q *dsq, struct ext_task *e)
 {
-	struct ext_task **at = &dsq->root, *up = NULL, *before = NULL;
+	struct treap_node **at = &dsq->root, *up = NULL;
+	struct ext_task *before = NULL;
 	u64 key = key_of(e);
 
 	while (*at) {
 		up = *at;
-		if ((s64)(key - key_of(up)) < 0) {
+		if ((s64)(key - key_of(task_at(up))) < 0) {
 			at = &up->left;
 		} else {
-			before = up;
+			before = task_at(up);
 			at = &up->right;
 		}
 	}
-	*at = e;
-	e->up = up;
-	e->left = e->right = NULL;
-	e->rank = next_rank();
+	treap_insert(&dsq->root, up, at, &e->tree, NULL);
 	e->keyed = true;
-	while (e->up && e->up->rank < e->rank)
-		rotate_up(dsq, e);
 	list_add_after(before ? &before->node.link : &dsq->list, &e->node.link);
 	count_in(dsq, e);
-}
-
-static void tree_remove(struct dispatch_q *dsq, struct ext_task *e)
-{
-	while (e->left && e->right)
-		rotate_up(dsq, e->left->rank > e->right->rank ? e->left : e->right);
-	replace_child(dsq, e->up, e, e->left ? e->left : e->right);
-	e->left = e->right = e->up = NULL;
-	e->keyed = false;
 }
 
 void dsq_unlink(struct ext_task *e)
@@ -228,7 +176,8 @@ void dsq_unlink(struct ext_task *e)
 	struct dispatch_q *dsq = e->dsq;
 
 	if (e->keyed)
-		tree_remove(dsq, e);
+		treap_remove(&dsq->root, &e->tree, NULL);
+	e->keyed = false;
 	list_del(&e->node.link);
 	dsq->nr--;
 	e->dsq = NULL;

@@ -17,6 +17,7 @@
 #include <setjmp.h>
 #include "core.h"
 #include "sched_ext.h"
+#include "treap.h"
 
 #define DISPATCH_ROUNDS 32
 #define DISPATCH_BATCH 32
@@ -34,7 +35,7 @@ struct dsq_node {
 struct dispatch_q {
 	u64 id;
 	struct list_node list;	/* dsq_node's, in the order of consumption */
-	struct ext_task *root;	/* of those with a key; a treap */
+	struct treap_node *root;	/* of those with a key */
 	u32 nr, seq;
 	s32 cpu;		/* local queues: whose */
 	struct dispatch_q *next;
@@ -44,8 +45,7 @@ enum ops_state { OPSS_NONE, OPSS_QUEUEING, OPSS_QUEUED };
 
 struct ext_task {
 	struct dsq_node node;		/* first */
-	struct ext_task *left, *right, *up;
-	u32 rank;			/* treap: no child's is larger */
+	struct treap_node tree;
 	bool keyed;			/* in the tree too */
 	bool enabled, resets_runnable;
 	struct dispatch_q *dsq;

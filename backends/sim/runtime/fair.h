@@ -22,6 +22,7 @@
 #define SIM_FAIR_H
 
 #include "sim.h"
+#include "treap.h"
 
 typedef __int128 s128;
 
@@ -43,9 +44,8 @@ struct fair_avg {
 
 /* A task, or a group on one cpu. */
 struct fair_se {
-	struct fair_se *left, *right, *up;	/* the tree's links; off the tree when running */
-	u64 min_vruntime, min_slice;		/* of the subtree */
-	u32 tree_priority;			/* the tree is a treap: a heap by this */
+	struct treap_node tree;		/* first; off the tree when running */
+	u64 min_vruntime, min_slice;	/* of the subtree */
 	bool on_rq, sched_delayed, rel_deadline, custom_slice;
 	u64 vruntime, deadline, slice;
 	u64 vprot;		/* runs undisturbed until its vruntime is here (RUN_TO_PARITY) */
@@ -61,7 +61,8 @@ struct fair_se {
 
 /* cfs_rq: the entities of one cpu at one level, in order of deadline. */
 struct fair_queue {
-	struct fair_se *root, *first, *curr, *next;
+	struct treap_node *root;
+	struct fair_se *first, *curr, *next;
 	u32 nr_queued;		/* entities, with curr and the delayed */
 	u32 h_nr_queued;	/* tasks below, with the delayed */
 	u32 h_nr_runnable;	/* … without */
@@ -126,6 +127,11 @@ struct fair_rq {
 static inline s64 vruntime_diff(u64 a, u64 b)
 {
 	return (s64)(a - b);
+}
+
+static inline struct fair_se *se_at(const struct treap_node *node)
+{
+	return (struct fair_se *)node;
 }
 
 void queue_init(struct fair_queue *queue, struct fair_rq *rq);

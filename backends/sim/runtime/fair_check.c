@@ -22,14 +22,15 @@ static u64 weight_of(const struct fair_se *se)
 static void check_tree(const struct fair_queue *queue, const struct fair_se *se,
 		       struct tree_sums *sums)
 {
+	const struct fair_se *left = se_at(se->tree.left), *right = se_at(se->tree.right);
 	u64 min = se->vruntime, slice = se->slice;
 
-	if (se->left) {
-		check_tree(queue, se->left, sums);
-		if (vruntime_diff(se->left->min_vruntime, min) < 0)
-			min = se->left->min_vruntime;
-		if (se->left->min_slice < slice)
-			slice = se->left->min_slice;
+	if (left) {
+		check_tree(queue, left, sums);
+		if (vruntime_diff(left->min_vruntime, min) < 0)
+			min = left->min_vruntime;
+		if (left->min_slice < slice)
+			slice = left->min_slice;
 	}
 	check(!sums->seen || vruntime_diff(se->deadline, sums->last_deadline) >= 0,
 	      "fair: cpu %d: the tree is out of order", queue->rq->rq->cpu);
@@ -42,12 +43,12 @@ static void check_tree(const struct fair_queue *queue, const struct fair_se *se,
 	sums->w_vruntime += (s128)vruntime_diff(se->vruntime, queue->zero_vruntime) * weight_of(se);
 	check(se->on_rq && se->queue == queue,
 	      "fair: cpu %d: who isn't queued is in the tree", queue->rq->rq->cpu);
-	if (se->right) {
-		check_tree(queue, se->right, sums);
-		if (vruntime_diff(se->right->min_vruntime, min) < 0)
-			min = se->right->min_vruntime;
-		if (se->right->min_slice < slice)
-			slice = se->right->min_slice;
+	if (right) {
+		check_tree(queue, right, sums);
+		if (vruntime_diff(right->min_vruntime, min) < 0)
+			min = right->min_vruntime;
+		if (right->min_slice < slice)
+			slice = right->min_slice;
 	}
 	check(min == se->min_vruntime && slice == se->min_slice,
 	      "fair: cpu %d: a subtree's minimum is wrong", queue->rq->rq->cpu);
@@ -60,7 +61,7 @@ static void check_queue(struct fair_queue *queue)
 	s128 lags;
 
 	if (queue->root)
-		check_tree(queue, queue->root, &sums);
+		check_tree(queue, se_at(queue->root), &sums);
 	check(sums.weight == queue->sum_weight && sums.w_vruntime == queue->sum_w_vruntime,
 	      "fair: cpu %d: the sums for V are wrong", queue->rq->rq->cpu);
 	check(sums.nr + (curr ? 1 : 0) == queue->nr_queued,

@@ -2,22 +2,10 @@
 /*
  * The runnable entities of one queue, and who of them is next: the earliest deadline among those
  * that are owed service. The kernel keeps them in a red-black tree ordered by deadline and
- * augmented with the least vruntime of each subtree; this is a treap (a search tree that is a heap
- * by random numbers), which is as deep as log n and shorter to write. The order is the same, equal
- * deadlines in order of arrival.
+ * augmented with the least vruntime of each subtree; this is a treap, which is shorter to write.
+ * The order is the same, equal deadlines in order of arrival.
  */
 #include "fair.h"
-
-static u64 treap_state = 0x9e3779b97f4a7c15ULL;
-
-static u32 treap_random(void)
-{
-	/* xorshift64*: a sequence of its own, so the tree's shape draws from nobody's stream */
-	treap_state ^= treap_state >> 12;
-	treap_state ^= treap_state << 25;
-	treap_state ^= treap_state >> 27;
-	return (u32)((treap_state * 0x2545f4914f6cdd1dULL) >> 32);
-}
 
 void queue_init(struct fair_queue *queue, struct fair_rq *rq)
 {
@@ -27,13 +15,13 @@ void queue_init(struct fair_queue *queue, struct fair_rq *rq)
 }
 
 /* Whether anything is different from before. */
-static bool refresh(struct fair_se *se)
+static inline bool refresh(struct fair_se *se)
 {
 	u64 vruntime = se->vruntime, slice = se->slice;
 	bool changed;
 
 	for (int i = 0; i < 2; i++) {
-		const struct fair_se *child = i ? se->right : se->left;
+		const struct fair_se *child = se_at(i ? se->tree.right : se->tree.left);
 
 		if (!child)
 			continue;
@@ -48,51 +36,21 @@ static bool refresh(struct fair_se *se)
 	return changed;
 }
 
-/* As far as it matters: most often two or three of a queue's entities, not all up to the root. */
-static void refresh_up(struct fair_se *se)
+static inline void refresh_node(struct treap_node *node)
 {
-	while (se && refresh(se))
-		se = se->up;
+	refresh(se_at(node));
+}
+
+/* As far as it matters: most often two or three of a queue's entities, not all up to the root. */
+static void refresh_up(struct treap_node *node)
+{
+	while (node && refresh(se_at(node)))
+		node = node->up;
 }
 
 void tree_refresh(struct fair_se *se)
 {
-	refresh_up(se);
-}
-
-static void replace_child(struct fair_queue *queue, struct fair_se *up, struct fair_se *old,
-			  struct fair_se *new)
-{
-	if (!up)
-		queue->root = new;
-	else if (up->left == old)
-		up->left = new;
-	else
-		up->right = new;
-	if (new)
-		new->up = up;
-}
-
-/* Lift a child over its parent. */
-static void rotate_up(struct fair_queue *queue, struct fair_se *se)
-{
-	struct fair_se *parent = se->up, *inner;
-
-	replace_child(queue, parent->up, parent, se);
-	if (parent->left == se) {
-		inner = se->right;
-		se->right = parent;
-		parent->left = inner;
-	} else {
-		inner = se->left;
-		se->left = parent;
-		parent->right = inner;
-	}
-	parent->up = se;
-	if (inner)
-		inner->up = parent;
-	refresh(parent);
-	refresh(se);
+	refresh_up(&se->tree);
 }
 
 static s128 entity_key(const struct fair_queue *queue, const struct fair_se *se)
@@ -110,57 +68,46 @@ static u64 weight_down(const struct fair_se *se)
 
 void tree_insert(struct fair_queue *queue, struct fair_se *se)
 {
-	struct fair_se *up = NULL, **link = &queue->root;
+	struct treap_node *up = NULL, **link = &queue->root;
 	bool first = true;
 
 	queue->sum_w_vruntime += entity_key(queue, se) * weight_down(se);
 	queue->sum_weight += weight_down(se);
 	while (*link) {
 		up = *link;
-		if (vruntime_diff(se->deadline, up->deadline) < 0) {
+		if (vruntime_diff(se->deadline, se_at(up)->deadline) < 0) {
 			link = &up->left;
 		} else {
 			link = &up->right;
 			first = false;
 		}
 	}
-	se->left = se->right = NULL;
-	se->up = up;
-	se->tree_priority = treap_random();
-	*link = se;
 	if (first)
 		queue->first = se;
-	refresh(se);
-	while (se->up && se->tree_priority > se->up->tree_priority)
-		rotate_up(queue, se);
-	refresh_up(se->up);
+	treap_insert(&queue->root, up, link, &se->tree, refresh_node);
+	refresh_up(se->tree.up);
 }
 
-static struct fair_se *successor(struct fair_se *se)
+static struct fair_se *successor(const struct fair_se *se)
 {
-	if (se->right) {
-		for (se = se->right; se->left; se = se->left)
-			;
-		return se;
+	const struct treap_node *node = &se->tree;
+	struct treap_node *next = node->right;
+
+	if (next) {
+		while (next->left)
+			next = next->left;
+		return se_at(next);
 	}
-	while (se->up && se->up->right == se)
-		se = se->up;
-	return se->up;
+	for (next = node->up; next && next->right == node; next = next->up)
+		node = next;
+	return se_at(next);
 }
 
 void tree_remove(struct fair_queue *queue, struct fair_se *se)
 {
-	struct fair_se *child;
-
 	if (queue->first == se)
 		queue->first = successor(se);
-	while (se->left && se->right)
-		rotate_up(queue, se->left->tree_priority > se->right->tree_priority ?
-			  se->left : se->right);
-	child = se->left ? se->left : se->right;
-	replace_child(queue, se->up, se, child);
-	refresh_up(se->up);
-	se->left = se->right = se->up = NULL;
+	refresh_up(treap_remove(&queue->root, &se->tree, refresh_node));
 	queue->sum_w_vruntime -= entity_key(queue, se) * weight_down(se);
 	queue->sum_weight -= weight_down(se);
 }
@@ -217,25 +164,27 @@ u64 queue_min_slice(const struct fair_queue *queue)
 
 	if (queue->curr && queue->curr->on_rq)
 		slice = queue->curr->slice;
-	if (queue->root && queue->root->min_slice < slice)
-		slice = queue->root->min_slice;
+	if (queue->root && se_at(queue->root)->min_slice < slice)
+		slice = se_at(queue->root)->min_slice;
 	return slice;
 }
 
 /* The earliest deadline of the tree's eligible entities, in log n. */
 static struct fair_se *first_eligible(const struct fair_queue *queue, s128 sum, s128 weight)
 {
-	struct fair_se *se = queue->root;
+	const struct treap_node *node = queue->root;
 
 	if (queue->first && vruntime_eligible(queue, sum, weight, queue->first->vruntime))
 		return queue->first;
-	while (se) {
-		if (se->left && vruntime_eligible(queue, sum, weight, se->left->min_vruntime))
-			se = se->left;
+	while (node) {
+		struct fair_se *se = se_at(node), *left = se_at(node->left);
+
+		if (left && vruntime_eligible(queue, sum, weight, left->min_vruntime))
+			node = node->left;
 		else if (vruntime_eligible(queue, sum, weight, se->vruntime))
 			return se;
 		else
-			se = se->right;
+			node = node->right;
 	}
 	return NULL;
 }
