@@ -5,9 +5,11 @@ time of a turn of two tasks that wake each other as fast as they can, which is t
 (nothing but wake-ups and switches), without and with each collector. Method: pairs, each the load
 alone and then with the collector watching the whole machine; the ratio of a pair is that of the cpu
 time of a turn (the load's own, and what the collector took beside it meanwhile), so that others on
-the machine disturb little; then the median of the ratios and their range.
+the machine disturb little; then the median of the ratios and their range. In a guest time is made
+of instructions (the instruction clock, one cpu), so that nothing else disturbs at all; what it
+doesn't know is what caches and mispredicted branches cost.
 
-    python -m bench.profile_overhead [--pairs 7] [--kernel 7.3]
+    python -m bench.profile_overhead [--pairs 7] [--kernel latest --pairs 2]
 """
 
 from __future__ import annotations
@@ -52,19 +54,19 @@ PROGRAM = "/bin/wl-phases"
 def turn_ns(program: str, seconds: float, rate: int, beside=lambda: 0.0) -> tuple[float, float]:
     """Cpu time of a turn (ns), and turns a second of the clock."""
     plan = PLAN.format(duration=round(seconds * 1e9))
-    begin, other = time.monotonic(), beside()
+    begin, other, before = time.monotonic(), beside(), children_s()
     with subprocess.Popen([program, "--spin-rate", str(rate)], stdin=subprocess.PIPE,
                           stdout=subprocess.PIPE) as load:  # fmt: skip
         said, _ = load.communicate(plan.encode())
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    total = used.ru_utime + used.ru_stime
-    cpu = total - turn_ns.before + beside() - other
-    turn_ns.before = total
+    cpu = children_s() - before + beside() - other
     turns = json.loads(said)["values"]["throughput"] * seconds
     return cpu * 1e9 / turns, turns / (time.monotonic() - begin)
 
 
-turn_ns.before = 0.0
+def children_s() -> float:
+    """Cpu seconds of the children that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 @contextmanager
@@ -79,18 +81,17 @@ def watching(collector: str, object_: bytes):
     if collector == "proc":
         code = (
             "from schedc.profile import target; from schedc.profile.proc import ProcCollector;"
-            "import os; ProcCollector(target.EVERYTHING, os.getpid()).run(600, lambda: False)"
+            "import os; one = ProcCollector(target.EVERYTHING, os.getpid()); one.look();"
+            "print(flush=True); one.run(600, lambda: False)"
         )
-        with subprocess.Popen([sys.executable, "-c", code]) as process:
-            time.sleep(2)
+        command = [sys.executable, "-c", code]
+        with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+            process.stdout.readline()
             try:
                 yield lambda: cpu_of(process.pid)
             finally:
                 process.kill()
                 process.wait()
-                # What it used is in the children's total from now on.
-                used = resource.getrusage(resource.RUSAGE_CHILDREN)
-                turn_ns.before = used.ru_utime + used.ru_stime
         return
     if collector == "bpf":
         command = tracing.bpf_command()
@@ -101,8 +102,6 @@ def watching(collector: str, object_: bytes):
         command, asked = find_bcc(), bcc_request(target.EVERYTHING, 600)
     with tracing.Tracer(command, asked):
         yield lambda: 0.0
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    turn_ns.before = used.ru_utime + used.ru_stime
 
 
 def measure(program: str, object_: bytes, pairs: int, seconds: float, rate: int) -> list[dict]:
@@ -110,11 +109,13 @@ def measure(program: str, object_: bytes, pairs: int, seconds: float, rate: int)
 
     found = []
     for collector in COLLECTORS:
-        ratios, alone, rates = [], [], []
+        ratios, alone, rates, starts = [], [], [], []
         try:
             for _ in range(pairs):
                 bare, rate_alone = turn_ns(program, seconds, rate)
+                begin = time.monotonic()
                 with watching(collector, object_) as beside:
+                    starts.append(time.monotonic() - begin)
                     watched, _ = turn_ns(program, seconds, rate, beside)
                 ratios.append(watched / bare)
                 alone.append(bare)
@@ -125,7 +126,7 @@ def measure(program: str, object_: bytes, pairs: int, seconds: float, rate: int)
         found.append({
             "collector": collector, "pairs": pairs, "turn_ns": statistics.median(alone),
             "turns_s": statistics.median(rates), "ratio": statistics.median(ratios),
-            "least": min(ratios), "most": max(ratios),
+            "least": min(ratios), "most": max(ratios), "start_s": statistics.median(starts),
         })  # fmt: skip
     return found
 
@@ -133,29 +134,48 @@ def measure(program: str, object_: bytes, pairs: int, seconds: float, rate: int)
 def in_guest(kernel: str, pairs: int, seconds: float) -> list[dict]:
     """The same, run by the guest's Python on the instruction clock."""
     from schedc.profile.object import make_object
-    from schedc.vm.job import Job, Shape
-    from schedc.vm.kernels import Kernels
+    from schedc.vm.job import Job
     from schedc.vm.machine import Machine
     from schedc.vm.run import ICOUNT_SPIN_RATE
-    from schedc.vm.store import Store
 
-    shape = Shape(
-        Kernels(Store.default()).resolve(kernel), image="python", memory_mib=640, clock="icount"
-    )
     files = {"profile_overhead.py": Path(__file__).read_bytes(), "p.o": make_object()}
     script = (
         f"python3 profile_overhead.py --inside p.o --pairs {pairs} --seconds {seconds} "
         f"--rate {ICOUNT_SPIN_RATE} --json > out/found 2> out/err"
     )
-    with Machine.boot(shape) as machine:
-        done = machine.run(Job(files, script), 120.0)
+    # bcc compiles for 10 s of the guest's time, in each pair; Python starts several times.
+    patience = pairs * (6 * seconds + 40.0) + 20.0
+    with Machine.boot(guest_shape(kernel)) as machine:
+        done = machine.run(Job(files, script), patience)
     if done.status:
         raise SystemExit(done.out.get("err", b"").decode("utf-8", "replace")[-2000:])
     return list(json.loads(done.out["found"]))
 
 
+def guest_shape(kernel: str):
+    """With bcc, if the headers of that kernel can be had."""
+    from schedc.vm.errors import VmError
+    from schedc.vm.job import Shape
+    from schedc.vm.kernels import Kernels
+    from schedc.vm.machine import prepare
+    from schedc.vm.store import Store
+
+    store = Store.default()
+    found = Kernels(store).resolve(kernel)
+    with_bcc = Shape(found, 1, image="bcc", memory_mib=1536, clock="icount")
+    try:
+        prepare(with_bcc, store)
+    except VmError as failure:
+        print(f"without bcc: {failure.message}", file=sys.stderr)
+        return Shape(found, 1, image="python", memory_mib=640, clock="icount")
+    return with_bcc
+
+
 def show(found: list[dict]) -> None:
-    print(f"{'collector':10} {'cpu time of a turn':>20} {'turns/s':>10} {'with it':>9}  range")
+    print(
+        f"{'collector':10} {'cpu time of a turn':>20} {'turns/s':>10} {'with it':>9}  "
+        "range       starts in"
+    )
     for one in found:
         if "failed" in one:
             print(f"{one['collector']:10} {one['failed']}")
@@ -163,6 +183,7 @@ def show(found: list[dict]) -> None:
         print(
             f"{one['collector']:10} {one['turn_ns'] / 1e3:17.2f} us {one['turns_s']:10.0f} "
             f"{one['ratio']:8.2f}x  {one['least']:.2f}..{one['most']:.2f}"
+            f"  {one['start_s']:6.1f} s"
         )
 
 

@@ -5,7 +5,7 @@
  * value in common.
  *
  * Events of one task come one after the other: the kernel holds its run queue's lock at each of
- * them.
+ * them. A task's number is read once an event and handed on: to bcc each read is a call.
  */
 #include "include/groups.h"
 #include "include/histogram.h"
@@ -13,10 +13,9 @@
 
 /* --- tasks -------------------------------------------------------------------------------------- */
 
-static __always_inline struct task *enter(struct task_struct *p, bool born)
+static __always_inline struct task *enter(struct task_struct *p, s32 pid, bool born)
 {
 	struct task fresh = {};
-	s32 pid = p->pid;
 
 	bpf_probe_read_kernel(fresh.comm, NAME, p->comm);
 	if (!find_group(p, fresh.comm, &fresh.group)) {
@@ -34,25 +33,24 @@ static __always_inline struct task *enter(struct task_struct *p, bool born)
 	return bpf_map_lookup_elem(&tasks, &pid);
 }
 
-static __always_inline struct task *known(struct task_struct *p)
+static __always_inline struct task *known(s32 pid)
 {
-	s32 pid = p->pid;
-
 	return bpf_map_lookup_elem(&tasks, &pid);
 }
 
 /* The task's record, made if it is to be watched; NULL otherwise. */
-static __always_inline struct task *task_of(struct task_struct *p)
+static __always_inline struct task *task_of(struct task_struct *p, s32 pid)
 {
 	struct task *t;
 
-	if (!p->pid || (target == TARGET_PROCESS && p->tgid != target_tgid))
+	if (!pid || (target == TARGET_PROCESS && p->tgid != target_tgid))
 		return NULL;
-	t = known(p);
-	return t || !wanted(p) ? t : enter(p, false);
+	t = known(pid);
+	return t || !wanted(p, pid) ? t : enter(p, pid, false);
 }
 
-/* A task that has got another name (an exec, a thread that names itself) changes groups. */
+/* A task that has got another name (an exec, a thread that names itself) changes groups when it gives
+ * the cpu up. */
 static __always_inline void follow_name(struct task_struct *p, struct task *t)
 {
 	char comm[NAME] __attribute__((aligned(8)));
@@ -99,12 +97,11 @@ static __always_inline void add(u32 group, u32 kind, u64 value)
 
 /* --- events ------------------------------------------------------------------------------------- */
 
-static __always_inline void switched_out(struct task_struct *p, struct task *t, u64 now,
+static __always_inline void switched_out(s32 pid, struct task *t, u64 now,
 					 bool sleeps, bool dies)
 {
 	struct counters *c = counters_of(t->group);
 	u64 time = t->on ? now - t->on : 0;
-	s32 pid = p->pid;
 
 	if (!t->joined) {
 		join(t->group, t->born);
@@ -149,29 +146,28 @@ int on_switch(u64 *ctx)
 	bool preempted = ctx[0] & 1;
 	u32 state = (u32)ctx[3];
 	u64 now = bpf_ktime_get_ns();
-	struct task *t = task_of(prev);
+	s32 pid = prev->pid;
+	struct task *t = task_of(prev, pid);
 
 	if (t) {
 		follow_name(prev, t);
-		switched_out(prev, t, now, state && !preempted, state & TASK_DEAD);
+		switched_out(pid, t, now, state && !preempted, state & TASK_DEAD);
 	}
-	t = task_of(next);
-	if (t) {
-		follow_name(next, t);
+	t = task_of(next, next->pid);
+	if (t)
 		switched_in(t, now);
-	}
 	return 0;
 }
 
 /* 1 + the group of whoever runs here, if it is a task that does this by itself. */
 static __always_inline u32 who_wakes(void)
 {
-	struct task_struct *p = bpf_get_current_task_btf();
+	s32 pid = (s32)bpf_get_current_pid_tgid();
 	struct task *t;
 
-	if (serving_interrupt() || !p->pid)
+	if (!pid || serving_interrupt())
 		return 0;
-	t = known(p);
+	t = known(pid);
 	return t ? t->group + 1 : 0;
 }
 
@@ -179,7 +175,8 @@ static __always_inline u32 who_wakes(void)
 SEC("tp_btf/sched_waking")
 int on_waking(u64 *ctx)
 {
-	struct task *t = known((void *)ctx[0]);
+	struct task_struct *p = (void *)ctx[0];
+	struct task *t = known(p->pid);
 
 	if (t)
 		t->waker = who_wakes();
@@ -190,7 +187,7 @@ SEC("tp_btf/sched_wakeup")
 int on_wakeup(u64 *ctx)
 {
 	struct task_struct *p = (void *)ctx[0];
-	struct task *t = task_of(p);
+	struct task *t = task_of(p, p->pid);
 	struct counters *c;
 	struct edge edge;
 	u64 now = bpf_ktime_get_ns(), one = 1, *count;
@@ -221,10 +218,12 @@ int on_wakeup(u64 *ctx)
 SEC("tp_btf/sched_wakeup_new")
 int on_birth(u64 *ctx)
 {
-	struct task *t = known((void *)ctx[0]);
+	struct task_struct *p = (void *)ctx[0];
+	s32 pid = p->pid;
+	struct task *t = known(pid);
 
-	if (!t && target != TARGET_TREE && wanted((void *)ctx[0]))
-		t = enter((void *)ctx[0], true);
+	if (!t && target != TARGET_TREE && wanted(p, pid))
+		t = enter(p, pid, true);
 	if (t)
 		t->ready = bpf_ktime_get_ns();
 	return 0;
@@ -233,18 +232,22 @@ int on_birth(u64 *ctx)
 SEC("tp_btf/sched_process_fork")
 int on_fork(u64 *ctx)
 {
-	struct task_struct *parent = (void *)ctx[0], *child = (void *)ctx[1];
+	struct task_struct *p = (void *)ctx[0];
+	s32 parent = p->pid;
 
-	if (target == TARGET_TREE && (known(parent) || wanted(parent)))
-		enter(child, true);
+	if (target != TARGET_TREE || (!known(parent) && !wanted(p, parent)))
+		return 0;
+	p = (void *)ctx[1];
+	enter(p, p->pid, true);
 	return 0;
 }
 
 SEC("tp_btf/sched_migrate_task")
 int on_migrate(u64 *ctx)
 {
+	struct task_struct *p = (void *)ctx[0];
 	struct machine *m = this_machine();
-	struct task *t = known((void *)ctx[0]);
+	struct task *t = known(p->pid);
 	struct counters *c;
 
 	if (m)

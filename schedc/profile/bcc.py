@@ -97,11 +97,10 @@ _CALLS = (
     (re.compile(r"bpf_map_update_elem\(&(\w+), ([^;]+?), BPF_NOEXIST\)"), r"\1.insert(\2)"),
     (re.compile(r"bpf_map_delete_elem\(&(\w+), "), r"\1.delete("),
     (re.compile(r"\bctx\[(\d)\]"), r"ARGUMENT(\1)"),
-    (re.compile(r"\bp->(pid|tgid|static_prio)\b"), r"READ(p, \1)"),
+    (re.compile(r"\b(p|prev|next)->(pid|tgid|static_prio)\b"), r"READ(\1, \2)"),
     (re.compile(r"\bp->cgroups->dfl_cgrp\b"), "READ(READ(p, cgroups), dfl_cgrp)"),
     (re.compile(r"\bcgrp->level\b"), "READ(cgrp, level)"),
     (re.compile(r"\nconst volatile [^\n]+"), "\n"),
-    (re.compile(r"bpf_get_current_task_btf\(\)"), "CURRENT()"),
     (re.compile(r"\nchar _license[^\n]+"), "\n"),
 )
 
@@ -115,22 +114,26 @@ _HEAD = """#include <linux/sched.h>
  * isn't shown where pointers come from, and each read of the kernel is written out. */
 #define READ(from, member) ({ typeof((from)->member) read_value; \\
 \tbpf_probe_read_kernel(&read_value, sizeof(read_value), &(from)->member); read_value; })
-#define ARGUMENT(n) ({ u64 argument_value; \\
-\tbpf_probe_read_kernel(&argument_value, 8, &ctx->args[n]); argument_value; })
-#define CURRENT() ({ u64 current_value = bpf_get_current_task(); \\
-\tasm volatile("" : "+r"(current_value)); (struct task_struct *)current_value; })
+#define ARGUMENT(n) ({ u64 argument_value = ctx->args[n]; \\
+\tasm volatile("" : "+r"(argument_value)); argument_value; })
 
-/* The kernel's own per-cpu word, by its address in /proc/kallsyms. */
+/* Where the kernel's own per-cpu word lies: by addresses in /proc/kallsyms, read once. */
+BPF_PERCPU_ARRAY(preempt_count_at, u64, 1);
+
 static __always_inline bool serving_interrupt(void)
 {
-\tu64 offset = 0;
+\tu32 zero = 0;
+\tu64 *at = preempt_count_at.lookup(&zero);
 \tint count = 0;
 
-\tif (!PREEMPT_COUNT_AT)
+\tif (!PREEMPT_COUNT_AT || !at)
 \t\treturn true;
-\tbpf_probe_read_kernel(&offset, sizeof(offset),
-\t\t(void *)(PER_CPU_OFFSET_AT + 8 * (u64)bpf_get_smp_processor_id()));
-\tbpf_probe_read_kernel(&count, sizeof(count), (void *)(offset + PREEMPT_COUNT_AT));
+\tif (!*at) {
+\t\tbpf_probe_read_kernel(at, sizeof(*at),
+\t\t\t(void *)(PER_CPU_OFFSET_AT + 8 * (u64)bpf_get_smp_processor_id()));
+\t\t*at += PREEMPT_COUNT_AT;
+\t}
+\tbpf_probe_read_kernel(&count, sizeof(count), (void *)*at);
 \treturn count & (NMI_MASK | HARDIRQ_MASK | SOFTIRQ_OFFSET);
 }
 """

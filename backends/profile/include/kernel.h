@@ -63,9 +63,9 @@ static long (*const bpf_map_update_elem)(void *map, const void *key, const void 
 					 u64 flags) = (void *)2;
 static long (*const bpf_map_delete_elem)(void *map, const void *key) = (void *)3;
 static u64 (*const bpf_ktime_get_ns)(void) = (void *)5;
+static u64 (*const bpf_get_current_pid_tgid)(void) = (void *)14;
 static long (*const bpf_probe_read_kernel)(void *dst, u32 size, const void *src) = (void *)113;
 static void *(*const bpf_this_cpu_ptr)(const void *percpu) = (void *)154;
-static struct task_struct *(*const bpf_get_current_task_btf)(void) = (void *)158;
 
 /* x86 keeps it per cpu. Where the kernel doesn't show it, all wake-ups count as an interrupt's. */
 extern const int __preempt_count __ksym __weak;

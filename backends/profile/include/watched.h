@@ -42,9 +42,9 @@ static __always_inline bool in_cgroup(struct task_struct *p)
 #endif
 
 /* Of a tree, the children are entered when they are born. */
-static __always_inline bool wanted(struct task_struct *p)
+static __always_inline bool wanted(struct task_struct *p, s32 pid)
 {
-	if (!p->pid || p->tgid == own_tgid)
+	if (!pid || p->tgid == own_tgid)
 		return false;
 	switch (target) {
 	case TARGET_PROCESS:
