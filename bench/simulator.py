@@ -2,10 +2,11 @@
 
     python -m bench.simulator [--runs 3] [--quick] [--json]
 
-Input: `fair` of the library under the workload `wakeup`. Output: a table (or JSON). Times are cpu
-time of the simulating process, start and end included, the best of the runs: nothing in it waits,
-so what a busy host adds is noise that only slows it. An event is what the runtime counts as one: a
-wake-up, a pick, a switch, a tick, a sleep, a fork, an exit; the SimPy model counts the same ones.
+Input: `fair` of the library, and EEVDF, under the workload `wakeup`. Output: a table (or JSON).
+Times are cpu time of the simulating process, start and end included, the best of the runs: nothing
+in it waits, so what a busy host adds is noise that only slows it. An event is what the runtime
+counts as one: a wake-up, a pick, a switch, a tick, a sleep, a fork, an exit; the SimPy model counts
+the same ones.
 A benchmark reports; it is no test, and never fails on time.
 
 The SimPy model is the same machine without costs: cpus, one queue by virtual time with fair's
@@ -41,6 +42,7 @@ from schedc.workload.plan import plan_text
 
 MS = 1_000_000
 SECOND = 1_000_000_000
+SCHEDULERS = ("fair", "eevdf")
 CPUS = (2, 8, 32, 128, 512)
 TASKS = (10, 100, 1_000, 10_000, 100_000)
 
@@ -296,21 +298,22 @@ def measure(runs: int, quick: bool) -> dict[str, Any]:
     second, short = {"duration": 3 * SECOND}, {"duration": 300 * MS, "warmup": 10 * MS}
     eight = [
         simulated(f"{scheduler}, 8 cpus", machine(), second, runs, scheduler)
-        for scheduler in ("fair", "eevdf")
+        for scheduler in SCHEDULERS
     ]
     by_cpus = [
         simulated(
-            "fair", machine(flags={"cpus": n}),
-            {**short, "messengers": max(n // 4, 1), "workers": 4, "hogs": n}, runs,
+            scheduler, machine(flags={"cpus": n}),
+            {**short, "messengers": max(n // 4, 1), "workers": 4, "hogs": n}, runs, scheduler,
         )
-        for n in CPUS[: 3 if quick else None]
+        for scheduler in SCHEDULERS for n in CPUS[: 3 if quick else None]
     ]
     by_tasks = [
         simulated(
-            "fair", machine(flags={"cpus": 64}),
+            scheduler, machine(flags={"cpus": 64}),
             {**short, "messengers": max(n // 101, 1), "workers": min(n, 100), "hogs": 64}, runs,
+            scheduler,
         )
-        for n in TASKS[: 3 if quick else None]
+        for scheduler in SCHEDULERS for n in TASKS[: 3 if quick else None]
     ]
     side = {"messengers": 2, "workers": 4, "hogs": 8, "warmup": 0}
     ours = simulated("schedc", free(8), {**side, "duration": 10 * SECOND}, runs)
