@@ -24,14 +24,16 @@ guest = inside.fixture(clock="icount")
 KILLED = ("holder killed", "supervisor killed", "both killed", "killed while loading")
 TRIED = ("watcher of a trial killed", "guard fails", "guard hangs", "policy starves a task")
 REST = ("guest out of memory", "loader's cgroup out of memory", "SysRq-S")
-SAMPLES = 3
+SLEEPS = "suspended to idle"
+SAMPLES = 4
 
 
 @pytest.mark.vm
 @pytest.mark.timeout(600)
 def test_a_sample_of_faults(guest: Machine) -> None:
     rng = random.Random(20)
-    sample = dict.fromkeys((rng.choice(KILLED), rng.choice(TRIED), rng.choice(REST)), 1)
+    cases = (rng.choice(KILLED), rng.choice(TRIED), rng.choice(REST), SLEEPS)
+    sample = dict.fromkeys(cases, 1)
     runs = in_guest(guest, files(), sample, seed=20)
     assert [run.problem for run in runs] == [""] * SAMPLES
     assert Counter(run.case for run in runs) == sample
