@@ -66,6 +66,8 @@ def in_child(uid: int, names: tuple[str, ...], data: bytes, certificate: str) ->
     pid = os.fork()
     if pid == 0:
         try:
+            # Which is a limit's to allow (RLIMIT_RTPRIO), not a capability's.
+            privileges.run_first()
             become(uid, names)
             done = attempt(data, certificate)
         except BaseException as failure:

@@ -25,6 +25,7 @@ from schedc.load import kernel
 from schedc.load.counters import Exit
 from schedc.load.errors import BAD_SETTING, CANNOT_LOAD, NO_RIGHTS, NOT_ENABLED, LoadError
 from schedc.load.plan import Plan
+from schedc.load.privileges import must_run_first
 
 PINS = Path("/sys/fs/bpf/schedc")
 PATIENCE_S = 100.0
@@ -57,6 +58,7 @@ class Scheduler:
 
     def attach(self) -> None:
         """Register, and see that it stays."""
+        must_run_first()
         before = kernel.enable_seq()
         PINS.mkdir(mode=0o700, exist_ok=True)
         done = self._run("struct_ops", "register", str(self._object), str(PINS))

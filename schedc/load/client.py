@@ -42,7 +42,7 @@ class Client:
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
         connection.settimeout(PATIENCE_S)
         try:
-            connection.connect(str(path))
+            _connect(connection, str(path))
         except PermissionError as refused:
             connection.close()
             raise LoadError(
@@ -193,6 +193,19 @@ def start_loader(where: Places | None = None) -> Client:
                     raise
                 time.sleep(0.05)
         raise _did_not_start(process, errors)
+
+
+def _connect(connection: socket.socket, path: str) -> None:
+    """Wait for a place among those who wait: the loader may be busy, and the queue full. A socket
+    with a time limit isn't put there by the kernel, but told at once (EAGAIN)."""
+    end = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            return connection.connect(path)
+        except BlockingIOError:
+            if time.monotonic() >= end:
+                raise
+        time.sleep(0.05)
 
 
 def _did_not_start(process: subprocess.Popen[bytes], errors: IO[bytes]) -> LoadError:

@@ -14,7 +14,7 @@ from contextlib import suppress
 from enum import Enum
 from pathlib import Path
 
-from schedc.load.errors import LOADER_FAILED, LoadError
+from schedc.load.errors import LOADER_FAILED, NO_RIGHTS, LoadError
 
 _PR_SET_PDEATHSIG = 1
 _PR_CAPBSET_READ, _PR_CAPBSET_DROP = 23, 24
@@ -116,6 +116,21 @@ def run_first() -> bool:
     except OSError:
         return False
     return True
+
+
+def must_run_first() -> None:
+    """Before attaching; E0832 unless this process is a real-time one.
+
+    Kernels before 7.0-rc3 (unless they have "sched_ext: Fix starvation of scx_enable() under
+    fair-class saturation") move the caller to sched_ext in the midst of enabling. Where the tasks
+    that are not moved yet leave no cpu idle it never ends, and the machine hangs.
+    """
+    if os.sched_getscheduler(0) != os.SCHED_FIFO:
+        raise LoadError(
+            NO_RIGHTS, "the loader may not run at real-time priority",
+            notes=("attaching a scheduler without it can hang a busy machine",),
+            help="start it as root, or with `LimitRTPRIO=1` as schedc-loader.service does",
+        )
 
 
 def run_with_others() -> None:

@@ -25,6 +25,7 @@ from schedc.load.errors import (
 from schedc.load.libbpf import STRUCT_OPS, Link, Map, Object, Refusal
 from schedc.load.library import words
 from schedc.load.plan import Plan
+from schedc.load.privileges import must_run_first
 from schedc.load.settings import read_settings
 
 ATTACH_S = 5.0
@@ -107,6 +108,7 @@ class Scheduler:
 
     def attach(self) -> None:
         """Make it the kernel's scheduler, and see that it is."""
+        must_run_first()
         before = kernel.enable_seq()
         lib = self._object.lib
         pointer = lib.call("bpf_map__attach_struct_ops", self._ops.pointer)

@@ -46,6 +46,7 @@ def _move(m: Machine, t: Task) -> None:
     _take_out(m, t)
     placing.fall_back(m, t)
     queueing.enqueue(m, t, selected=False, waking=False)
+    m.came_to(t.cpu)
 
 
 def _running(m: Machine, t: Task, cpu: Cpu, change: Callable[[], None]) -> None:

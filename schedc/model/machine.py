@@ -199,6 +199,14 @@ class Machine(Views):
         self.count_runnable(task, 1)
         if idle < 0:
             queueing.enqueue(self, task, selected=selects and self.program.placing, waking=waking)
+        self.came_to(task.cpu)
+
+    def came_to(self, number: int) -> None:
+        """A task woke, began or was moved on a cpu. If that cpu is idle, the kernel has it look for
+        a task after all cpus that the policy kicked, whether or not the task is queued where it
+        looks: its idle mark stays until it finds one."""
+        if self.cpus[number].running < 0 and number not in self.pending:
+            self.pending.append(number)
 
     def insert_local(self, task: Task, number: int, slice_ns: int) -> None:
         """To the local queue of a claimed cpu, which looks for a task then."""

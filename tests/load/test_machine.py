@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from schedc.load.errors import (
     LoadError,
 )
 from schedc.load.plan import Current
-from schedc.load.privileges import Capability
+from schedc.load.privileges import Capability, must_run_first
 from tests.load.fake import Loader, loader
 
 
@@ -50,6 +51,21 @@ def test_missing_capabilities_are_named(monkeypatch: pytest.MonkeyPatch) -> None
         kernel.check_rights()
     assert refused.value.code == NO_RIGHTS
     assert refused.value.message == "no rights to load a scheduler: CAP_PERFMON"
+
+
+def test_who_attaches_must_be_a_real_time_task(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else an older kernel starves it in the midst of enabling: tests/vm/test_loader.py."""
+    monkeypatch.setattr(os, "sched_getscheduler", lambda _pid: os.SCHED_FIFO)
+    must_run_first()
+    monkeypatch.setattr(os, "sched_getscheduler", lambda _pid: os.SCHED_OTHER)
+    with pytest.raises(LoadError) as refused:
+        must_run_first()
+    assert refused.value.code == NO_RIGHTS
+    assert str(refused.value) == (
+        "E0832: the loader may not run at real-time priority\n"
+        "attaching a scheduler without it can hang a busy machine\n"
+        "help: start it as root, or with `LimitRTPRIO=1` as schedc-loader.service does"
+    )
 
 
 def test_another_scheduler(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -108,6 +124,7 @@ def test_bpftool_that_says_so_falsely(monkeypatch: pytest.MonkeyPatch, tmp_path:
     program.chmod(0o755)
     monkeypatch.setattr(bpftool, "PINS", tmp_path / "pins")
     monkeypatch.setattr(bpftool, "ENABLE_S", 0.1)
+    monkeypatch.setattr(bpftool, "must_run_first", lambda: None)
     monkeypatch.setattr(kernel, "SCHED_EXT", tmp_path / "none")
     one = bpftool.Scheduler(plan(settings=""), program, tmp_path)
     with pytest.raises(LoadError, match="says that it is registered") as refused:

@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -110,8 +111,12 @@ def one(tmp_path: Path) -> Iterator[Loader]:
 def raw(one: Loader) -> socket.socket:
     connection = socket.socket(socket.AF_UNIX)
     connection.settimeout(20)
-    connection.connect(str(one.where.socket))
-    return connection
+    while True:
+        try:
+            connection.connect(str(one.where.socket))
+            return connection
+        except BlockingIOError:  # as many wait as may
+            time.sleep(0.01)
 
 
 def test_nonsense_is_answered_and_the_next_request_too(one: Loader) -> None:
@@ -149,6 +154,22 @@ def test_more_clients_than_there_are_places_for(one: Loader) -> None:
         connection.close()
     time.sleep(0.2)
     assert one.running() == ("", "")
+
+
+def test_a_client_waits_for_a_place_in_a_full_queue(tmp_path: Path) -> None:
+    where = Places(tmp_path, tmp_path)
+    with socket.socket(socket.AF_UNIX) as busy, socket.socket(socket.AF_UNIX) as first:
+        busy.bind(str(where.socket))
+        busy.listen(0)
+        first.connect(str(where.socket))
+        with socket.socket(socket.AF_UNIX) as second:
+            second.settimeout(1)
+            with pytest.raises(BlockingIOError):
+                second.connect(str(where.socket))
+        later = threading.Timer(0.3, busy.accept)
+        later.start()
+        Client.connect(where).close()
+        later.join()
 
 
 def test_two_loaders(one: Loader) -> None:

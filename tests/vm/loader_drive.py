@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -199,7 +200,8 @@ def rights() -> None:
     service = subprocess.Popen(
         ["/usr/bin/setpriv", "--reuid", "user", "--regid", "schedc", "--clear-groups",
          "--inh-caps", "+bpf,+perfmon", "--ambient-caps", "+bpf,+perfmon", *SERVE],
-        stderr=subprocess.PIPE)  # fmt: skip
+        stderr=subprocess.PIPE,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_RTPRIO, (1, 1)))  # fmt: skip
     until(lambda: SOCKET.exists(), 60)
     attempt("as a service", lambda: load(plan("fifo")))
     told("socket", [oct(SOCKET.stat().st_mode), SOCKET.stat().st_gid])
@@ -232,6 +234,8 @@ def bpftool() -> None:
     attempt("bpftool settings", lambda: load(plan("fair", "set tune_slice 5000000\n")))
     attempt("bpftool load", lambda: load(plan("fair")))
     told("bpftool status", status())
+    # Stopped first: else it may see the end of its socket, and detach, before the kernel kills it.
+    os.kill(status()["loader"]["holder"], signal.SIGSTOP)
     os.kill(service.pid, signal.SIGKILL)
     service.wait()
     time.sleep(2)

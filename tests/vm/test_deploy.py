@@ -191,6 +191,25 @@ def test_refused(guest: Machine, files: dict[str, bytes]) -> None:
     assert found.kernel("during") == "enabled fifo"
 
 
+def test_on_a_busy_machine(guest: Machine, files: dict[str, bytes]) -> None:
+    """Hogs on every cpu, and many tasks that are older than they: see `test_attaching_beside_hogs`
+    in test_loader.py. The loader is a real-time task when it attaches."""
+    found = told(guest, files, """
+    loader()
+    sleepers = [subprocess.Popen(["sleep", "300"]) for _ in range(1000)]
+    hogs = [subprocess.Popen(["sh", "-c", "while :; do :; done"]) for _ in range(4)]
+    step("load", "load", "fair.o", "--yes", "--for", "2s")
+    now("loaded")
+    step("unload", "unload")
+    for one in (*hogs, *sleepers):
+        one.kill()
+        one.wait()
+    """)
+    assert found.code("load") == 0, found.err("load")
+    assert found.kernel("loaded") == "enabled fair"
+    assert found.code("unload") == 0
+
+
 def test_without_privileges(guest: Machine, files: dict[str, bytes]) -> None:
     """A member of the group asks the loader; nobody else starts one; guards' commands, whoever
     called, hold no capability."""

@@ -30,9 +30,9 @@ for i in $(seq 300); do grep -qx enabled /sys/kernel/sched_ext/state && break; s
 """
 
 
-def boot(spec: str) -> Machine:
+def boot(spec: str, memory_mib: int = 256) -> Machine:
     try:
-        return Machine.boot(Shape(Kernels(Store.default()).resolve(spec), memory_mib=256))
+        return Machine.boot(Shape(Kernels(Store.default()).resolve(spec), memory_mib=memory_mib))
     except VmError as failure:
         pytest.skip(f"no virtual machine: {failure.message}")
 
@@ -176,6 +176,23 @@ def test_a_loader_that_is_asked_to_stop_reports(machine: Machine) -> None:
     script = f"{LOAD} --hold 100 &\n{ENABLED}\nkill -TERM $!; wait $!"
     verdict = load(machine, fixture_object("fifo"), script)
     assert verdict.good
+
+
+def test_attaching_beside_hogs() -> None:
+    """The kernel moves tasks to sched_ext in the order of their birth, the attaching one among
+    them; those that still are fair go before it, and before 7.0-rc3 starved it for ever: nothing
+    but a hog ran from then on. Many tasks between it and the hogs make that moment long."""
+    script = f"""
+(while [ ! -e go ]; do sleep 0.5; done; exec {LOAD} --hold 1) &
+loader=$!
+for i in $(seq 1500); do sleep 100 & done
+for i in 1 2 3 4; do sh -c 'while :; do :; done' & done
+: >go
+wait $loader
+"""
+    with live(lambda: boot("6.18", memory_mib=768)) as machine:
+        verdict = load(machine, fixture_object("fifo"), script)
+    assert verdict.good, verdict.problem
 
 
 def test_a_cpu_that_comes_and_goes(each: Machine) -> None:

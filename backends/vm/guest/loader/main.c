@@ -17,6 +17,7 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -77,12 +78,35 @@ static bool is_current(void)
 	       read_number("/sys/kernel/sched_ext/enable_seq") == run.enable_seq;
 }
 
+// Kernels before 7.0-rc3 (and their stable ones of that time) move the caller to sched_ext in the
+// midst of enabling. Tasks that still are fair go before it then: where they leave no cpu idle, it
+// never ends its work, and the machine hangs. A real-time task stays what it is.
+static void run_first(bool first)
+{
+	struct sched_param param = { .sched_priority = first ? 1 : 0 };
+
+	sched_setscheduler(0, first ? SCHED_FIFO : SCHED_OTHER, &param);
+}
+
+static struct bpf_link *attach_first(struct bpf_object *object)
+{
+	struct bpf_link *link;
+	int error;
+
+	run_first(true);
+	link = bpf_map__attach_struct_ops(ops_map(object));
+	error = errno;
+	run_first(false);
+	errno = error;
+	return link;
+}
+
 static enum outcome attach(struct bpf_object *object, struct bpf_link **link)
 {
 	long long before = read_number("/sys/kernel/sched_ext/enable_seq"), start = now_ns();
 
 	run.stage = "attach";
-	*link = bpf_map__attach_struct_ops(ops_map(object));
+	*link = attach_first(object);
 	if (!*link)
 		return fail(NOT_ATTACHED, errno, "not attached: %s", strerror(errno));
 	// The kernel may say yes and still give up right after (an error in init_task, say).
