@@ -69,4 +69,5 @@ def _running(m: Machine, t: Task, cpu: Cpu, change: Callable[[], None]) -> None:
         _take_out(m, t)
     placing.fall_back(m, t)
     queueing.enqueue(m, t, selected=False, waking=False)
+    m.came_to(t.cpu)
     m.pick(cpu, None)

@@ -7,7 +7,8 @@ The kernel's rules, in order: the previous task goes on while it has slice left;
 queue's first; else `ops.dispatch`, after which the previous task goes on if it was given a slice;
 else the local queue again; else the kernel keeps the previous task for 20 ms, unless the policy set
 ENQ_LAST. A task preempted by a higher scheduling class returns to the head of the local queue. The
-previous task is put back after the pick, before the next one begins.
+previous task is put back after the pick, before the next one begins. An idle cpu looks when it is
+kicked, and when a task wakes on it.
 
 Invariant: a task is in exactly one place; every action is atomic, and afterwards every cpu that was
 told to look for a task has done so. What the environment may not do is `Illegal`.
@@ -202,9 +203,8 @@ class Machine(Views):
         self.came_to(task.cpu)
 
     def came_to(self, number: int) -> None:
-        """A task woke, began or was moved on a cpu. If that cpu is idle, the kernel has it look for
-        a task after all cpus that the policy kicked, whether or not the task is queued where it
-        looks: its idle mark stays until it finds one."""
+        """A task is new on a cpu, or moved to it. Where nothing runs there the kernel has it look
+        for a task, though the policy kicked another one; nobody has taken its idle mark."""
         if self.cpus[number].running < 0 and number not in self.pending:
             self.pending.append(number)
 

@@ -17,6 +17,10 @@ dispatch { take all }
 
 PLACED = FIFO.replace("enqueue", "place { idle prev idle anywhere }\nenqueue")
 
+PACKED = FIFO.replace("class everyone", "class everyone\npack until 80%").replace("4ms", "20ms")
+
+CORES = Topology((0,) * 6, core_of=(0, 0, 1, 1, 2, 2))
+
 LEVELS = """
 queue upper fifo
 queue lower fifo
@@ -147,6 +151,50 @@ def test_without_place_an_idle_cpu_is_woken() -> None:
     m.fork(Profile(), 0)
     assert (m.running(0), m.running(1)) == (0, 1)
     assert [event.cpu for event in m.events if event.kind == "kick"] == [0, 1]
+
+
+def packed(waiting: int) -> Machine:
+    """Of six cpus, 0 alone stays awake: task 0 runs there, the last ones wait for it, and cpus 1 to
+    5 are idle. Task 1 sleeps; cpu 1's core is not whole."""
+    m = machine(PACKED, topology=CORES)
+    m.fork(Profile(), 0)
+    m.fork(Profile(allowed=frozenset({1, 2})), 1)
+    m.end_stint(2, MS, "sleep")
+    m.advance(m.beat_at - m.now)
+    for _ in range(waiting):
+        m.fork(Profile(), 0)
+    assert [cpu.running for cpu in m.cpus] == [0, -1, -1, -1, -1, -1]
+    assert len(m.waiting()) == waiting
+    return m
+
+
+def test_the_idle_cpu_on_which_a_task_wakes_looks_though_another_was_kicked() -> None:
+    """The kicked one takes the first in line; the kernel's own wake-up does the rest."""
+    m = packed(waiting=1)
+    m.wake(1, cpu=1)
+    assert [event.cpu for event in m.events if event.kind == "kick"][-1] == 2
+    assert [cpu.running for cpu in m.cpus] == [0, 1, 2, -1, -1, -1]
+
+
+def test_the_idle_cpu_to_which_a_task_is_moved_looks() -> None:
+    m = packed(waiting=3)
+    m.set_affinity(2, frozenset({1, 2, 4}))
+    assert [cpu.running for cpu in m.cpus] == [0, 2, 3, -1, 4, -1]
+    assert not m.waiting()
+
+
+def test_the_idle_cpu_to_which_a_running_task_is_moved_looks() -> None:
+    m = packed(waiting=2)
+    m.set_affinity(0, frozenset({1, 2}))
+    assert [cpu.running for cpu in m.cpus] == [2, 0, 3, -1, -1, -1]
+    assert not m.waiting()
+
+
+def test_where_a_higher_class_runs_nobody_looks() -> None:
+    m = packed(waiting=1)
+    m.rt_begin(1)
+    m.wake(1, cpu=1)
+    assert [cpu.running for cpu in m.cpus] == [0, -1, 2, -1, -1, -1]
 
 
 def test_a_slice_that_ends_wakes_an_idle_cpu() -> None:

@@ -142,10 +142,29 @@ dispatch { take all }
 """Where no stint goes on yet, `ran` is the last one's."""
 
 
-@pytest.mark.parametrize("text", [CAPPED_UNLIMITED, CHARGED_BEFORE], ids=["cap", "ran"])
-def test_found_before(text: str) -> None:
+PACKED = """\
+policy p 1.0.0
+queue all fifo
+class everyone
+pack until 80%
+enqueue everyone to all slice 4ms
+dispatch { take all }
+"""
+"""The idle cpu on which a task wakes (seed 108) or to which it is moved (119) looks for a task,
+though it is left asleep and the policy kicked another one, which takes who was first in line."""
+
+FOUND = [
+    pytest.param(CAPPED_UNLIMITED, TOPOLOGIES[:2], 7, id="cap"),
+    pytest.param(CHARGED_BEFORE, TOPOLOGIES[:2], 7, id="ran"),
+    pytest.param(PACKED, TOPOLOGIES[3:], 108, id="woken"),
+    pytest.param(PACKED, TOPOLOGIES[3:], 119, id="moved"),
+]
+
+
+@pytest.mark.parametrize(("text", "topologies", "seed"), FOUND)
+def test_found_before(text: str, topologies: tuple[Topology, ...], seed: int) -> None:
     policy, c_text = from_text(text)
     shared = build.policy(c_text)
-    for topology in TOPOLOGIES[:2]:
-        found = agree(policy, shared, topology, 7, 150)
+    for topology in topologies:
+        found = agree(policy, shared, topology, seed, 150)
         assert not found, found
