@@ -32,7 +32,7 @@ class Screen:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "schedc", "top", "-n", "200ms"], start_new_session=True,
             stdin=inner, stdout=inner, stderr=inner,
-            env={**environment(place), "TERM": "xterm-256color"},
+            env={**environment(place), "TERM": "xterm-256color", "COLUMNS": "110", "LINES": "30"},
         )  # fmt: skip
         os.close(inner)
         self.seen = b""
@@ -41,8 +41,11 @@ class Screen:
         """Reads until the terminal was sent `text` so many times."""
         end = time.monotonic() + LIMIT_S
         while self.seen.count(text) < times:
-            assert time.monotonic() < end, self.seen[-2000:]
-            assert self._read(), self.seen[-2000:]
+            assert time.monotonic() < end, self.last_frame()
+            assert self._read(), self.last_frame()
+
+    def last_frame(self) -> str:
+        return self.seen.rpartition(b"\x1b[H")[2].decode(errors="replace")
 
     def rest(self) -> bytes:
         """All that comes until the program ends."""
@@ -53,7 +56,7 @@ class Screen:
 
     def _read(self) -> bool:
         if not select.select([self._end], [], [], LIMIT_S)[0]:
-            raise TimeoutError(self.seen[-2000:])
+            raise TimeoutError(self.last_frame())
         try:
             found = os.read(self._end, 65536)
         except OSError:  # EIO: nobody has the other end any more
