@@ -13,12 +13,12 @@ from pathlib import Path
 from schedc.vm import cpio
 from schedc.vm.elf import libraries
 
-FORMAT = 3
+FORMAT = 4
 LIBRARIES = "usr/lib/x86_64-linux-gnu"
 PROGRAMS = (
     "usr/bin/python3.13", "usr/bin/setpriv", "usr/bin/unshare", "usr/bin/nsenter", "usr/bin/chrt",
-    "usr/bin/prlimit", "usr/sbin/rtcwake", "usr/sbin/bpftool", "usr/sbin/capsh", "usr/sbin/getcap",
-    "usr/sbin/getpcaps", "usr/sbin/setcap",
+    "usr/sbin/bpftool", "usr/sbin/capsh", "usr/sbin/getcap", "usr/sbin/getpcaps",
+    "usr/sbin/setcap",
 )  # fmt: skip
 # Opened by name at run time, so no program's headers tell of them.
 LOADED = ("libbpf.so.1", "libbcc.so.0", "librt.so.1", "libdl.so.2", "libpthread.so.0")

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from schedc.vm import cpio
 from schedc.vm.elf import libraries
+from schedc.vm.python_image import LIBRARIES
 
 FORMAT = 1
-LIBRARIES = "usr/lib/x86_64-linux-gnu"
 OWN = f"{LIBRARIES}/systemd"
 UNITS = "usr/lib/systemd/system"
 PROGRAMS = (
